@@ -106,27 +106,18 @@ def running(state: Path | None = None) -> Iterator[Embedded]:
     A server that `ensure_running()` or the `start` command brought up stays. Raises `EmbeddedFailure`.
     """
     cluster = Cluster(state or default_state())
-    with cluster.alone():
-        users = cluster.open_lock("users.lock")
-        fcntl.flock(users, fcntl.LOCK_SH)
-        try:
-            running_server = cluster.join_or_start()
-        except BaseException:
-            os.close(users)
-            raise
+    users = None
     try:
+        # A signal that came meanwhile is delivered when `alone()` ends: by then the server is ours to stop.
+        with cluster.alone():
+            users = cluster.open_lock("users.lock")
+            fcntl.flock(users, fcntl.LOCK_SH)
+            running_server = cluster.join_or_start()
         yield running_server
     finally:
-        with cluster.alone():
-            try:
-                # The lock outlives forked children; asking for it alone tells whether anyone else is still here.
-                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if not cluster.kept.exists():
-                    cluster.stop()
-            except BlockingIOError:
-                pass  # Someone is: the last one to leave stops the server.
-            finally:
-                os.close(users)
+        if users is not None:
+            with cluster.alone():
+                cluster.leave(users)
 
 
 def stop(state: Path | None = None) -> bool:
@@ -244,6 +235,18 @@ class Cluster:
         if run([*order, "fast"], user).returncode and run([*order, "immediate"], user).returncode:
             raise EmbeddedFailure(f"PostgreSQL does not stop; its log: {self.log}")
         return True
+
+    def leave(self, users: int) -> None:
+        """Give up the shared lock; stop the server if nobody else has it and nobody asked for it to stay."""
+        try:
+            # Asking for the lock alone tells whether anyone else is still here.
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not self.kept.exists():
+                self.stop()
+        except BlockingIOError:
+            pass  # Someone is: the last one to leave stops the server.
+        finally:
+            os.close(users)
 
     def postmaster(self) -> int | None:
         """The id of the process that serves our folder. A dead process, an unreaped one, and a stranger that got the
