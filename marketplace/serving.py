@@ -16,3 +16,5 @@ _host = "0.0.0.0" if os.environ.get("MARKETPLACE_ENV") == "production" else "127
 bind = f"{_host}:{os.environ.get('PORT', '8000')}"
 # The application logs each request itself, without what could name a person.
 accesslog = None
+# Nothing here uses gunicorn's control socket, which would lie in the user's home and be shared by all servers there.
+control_socket_disable = True
