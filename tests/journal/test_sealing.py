@@ -90,8 +90,10 @@ def _record(count, subject=None):
             tx.record("lot.weighed", "lot", subject or uuid7(), weight_g=n, place="静宁")
 
 
-def _insert(connection, recorded_at=None):
-    fact = RecordedFact(uuid7(), "lot.weighed", recorded_at or now(), "lot", uuid7(), (), {"weight_g": 1})
+def _insert(connection, recorded_at=None, fact_id=None):
+    fact = RecordedFact(
+        fact_id or uuid7(), "lot.weighed", recorded_at or now(), "lot", uuid7(), (), {"weight_g": 1}
+    )
     connection.execute(INSERT_FACT, fact_row(fact, system()))
     return fact.id
 
@@ -195,6 +197,16 @@ def test_a_rolled_back_fact_leaves_no_gap(app):
 
     assert seal_pending() == 2
     assert _rows("select seq from seal order by seq") == [(1,), (2,)]
+
+
+def test_the_number_decides_the_order_not_the_id(app):
+    made_first, made_second = uuid7(), uuid7()
+    with db.engine.begin() as connection:
+        _insert(connection, fact_id=made_second)
+        _insert(connection, fact_id=made_first)
+
+    assert seal_pending() == 2
+    assert _sealed() == [made_second, made_first]
 
 
 def test_more_facts_than_a_batch_are_sealed_in_one_call_in_the_order_of_their_numbers(app):
