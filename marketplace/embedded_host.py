@@ -52,9 +52,13 @@ def _copied(source: Path, state: Path) -> Path:
     shutil.rmtree(unfinished, ignore_errors=True)
     skipped = shutil.ignore_patterns("include", "*.a", "pkgconfig")
     libraries = wheel.with_name(f"{WHEEL}.libs")
-    shutil.copytree(release, unfinished / WHEEL / release.name, symlinks=True, ignore=skipped)
-    if libraries.is_dir():
-        shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
+    try:
+        shutil.copytree(release, unfinished / WHEEL / release.name, symlinks=True, ignore=skipped)
+        if libraries.is_dir():
+            shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
+    except shutil.Error as failed:  # a list with one entry for each file, and no error number
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise EmbeddedFailure(reason("PostgreSQL's programs can't be copied", str(failed), copy)) from failed
     for folder, _, files in os.walk(unfinished):
         os.chmod(folder, 0o755)
         for name in files:
@@ -174,10 +178,11 @@ def _group(user: int) -> int:
 
 
 def reason(what: str, output: str, where: Path) -> str:
-    if "No space left on device" in output:
+    """One line out of a program's many: what failed, the first cause that it names, and where to look."""
+    if "No space left on device" in output or "wrote only" in output:
         return f"{what}: the disk that holds {where.parent} is full"
     lines = [line for line in output.splitlines() if re.search("FATAL|PANIC|ERROR|error|could not", line)]
-    return f"{what}: {lines[0].strip() if lines else 'no reason given'} ({where})"
+    return f"{what}: {lines[0].strip()[:300] if lines else 'no reason given'} ({where})"
 
 
 @contextmanager
