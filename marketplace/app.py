@@ -1,0 +1,44 @@
+"""The application: extensions, blueprints, commands, projections. Nothing is decided here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask
+from flask_migrate import Migrate
+
+from marketplace import models as _tables  # noqa: F401
+from marketplace.config import Settings, from_environment
+from marketplace.database import Base, db, engine_options
+from marketplace.registration import register_commands, register_edges, register_projections
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Raises BadSettings with one line when a setting is missing or weak."""
+    settings = settings or from_environment()
+    app = Flask("marketplace", root_path=str(Path(__file__).parent))
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SETTINGS=settings,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
+        MAX_CONTENT_LENGTH=settings.max_upload_bytes + 100_000,
+        MAX_FORM_MEMORY_SIZE=1_000_000,
+        MAX_FORM_PARTS=1_000,
+        SESSION_COOKIE_NAME="__Host-marketplace" if settings.production else "marketplace",
+        SESSION_COOKIE_SECURE=settings.production,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+    )
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    db.init_app(app)
+    Migrate(app, db, directory=str(MIGRATIONS))
+    register_projections()
+    register_edges(app)
+    register_commands(app)
+    return app
+
+
+__all__ = ["Base", "create_app"]

@@ -1,0 +1,68 @@
+"""The only place that reads the time. Instants are aware and UTC; days, months and budget years are Shanghai's."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import chinese_calendar
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def business_day(at: datetime) -> date:
+    """The day in Shanghai: 31 December 16:00 UTC is already the next budget year."""
+    return at.astimezone(SHANGHAI).date()
+
+
+def today() -> date:
+    return business_day(now())
+
+
+def budget_year(day: date) -> int:
+    return day.year
+
+
+def period_of(day: date) -> str:
+    """The accounting month, 'YYYY-MM'."""
+    return f"{day.year:04d}-{day.month:02d}"
+
+
+def is_working_day(day: date) -> bool:
+    """Working days with the public holidays and 调休 of the State Council's yearly notice.
+
+    A year whose notice is not out yet (the calendar does not know it) is taken as Monday to Friday.
+    """
+    try:
+        return bool(chinese_calendar.is_workday(day))
+    except NotImplementedError:
+        return day.weekday() < 5
+
+
+def add_working_hours(start: datetime, hours: int) -> datetime:
+    """`hours` later, where only hours of working days pass (24 to a working day, as deadlines here count)."""
+    at = start.astimezone(SHANGHAI)
+    left = timedelta(hours=hours)
+    while True:
+        midnight = datetime.combine(at.date() + timedelta(days=1), datetime.min.time(), SHANGHAI)
+        if is_working_day(at.date()):
+            if midnight - at > left:
+                return (at + left).astimezone(UTC)
+            left -= midnight - at
+            if not left:
+                return midnight.astimezone(UTC)
+        at = midnight
+
+
+def add_working_days(start: date, days: int) -> date:
+    """The `days`-th working day after `start` (days >= 0)."""
+    day = start
+    while days > 0:
+        day += timedelta(days=1)
+        if is_working_day(day):
+            days -= 1
+    return day

@@ -1,0 +1,150 @@
+"""Settings, read once from the environment. In production a missing or weak value refuses the start."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+class BadSettings(Exception):
+    """One clear line that names the setting and what it needs."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every field is documented in the README's table of settings (held by a test)."""
+
+    environment: str
+    database_url: str
+    state_folder: Path
+    secret_key: str = field(repr=False)
+    field_key: str = field(repr=False)
+    trace_keys: tuple[str, ...] = field(repr=False)
+    checkpoint_key: str | None = field(repr=False)
+    public_base_url: str
+    platform_name: str
+    pool_size: int
+    read_cache_seconds: float
+    rate_per_minute: int
+    rate_burst: int
+    max_upload_bytes: int
+    trusted_proxies: int
+    s3_endpoint_url: str | None
+    s3_bucket: str | None
+    s3_access_key: str | None = field(repr=False)
+    s3_secret_key: str | None = field(repr=False)
+    s3_region: str
+    log_level: str
+
+    @property
+    def production(self) -> bool:
+        return self.environment == "production"
+
+
+def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = env.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        raise BadSettings(f"{name} must be a whole number from {low} to {high}, not {text!r}")
+    return int(text)
+
+
+def _number(env: Mapping[str, str], name: str, default: float, high: float) -> float:
+    text = env.get(name, str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        raise BadSettings(f"{name} must be a number of seconds, not {text!r}") from None
+    if not 0 <= value <= high:
+        raise BadSettings(f"{name} must be from 0 to {high} seconds, not {text!r}")
+    return value
+
+
+def default_state_folder(env: Mapping[str, str]) -> Path:
+    if env.get("MARKETPLACE_STATE"):
+        return Path(env["MARKETPLACE_STATE"]).expanduser()
+    from marketplace.embedded import default_state
+
+    return default_state()
+
+
+def _development_secret(folder: Path, name: str) -> str:
+    """A random secret kept in the state folder, so that a development start needs no setting."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"development-{name}"
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text("ascii").strip()
+    value = secrets.token_hex(32)
+    with os.fdopen(handle, "w", encoding="ascii") as out:
+        out.write(value)
+    return value
+
+
+def from_environment(env: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; raises BadSettings with one line."""
+    env = os.environ if env is None else env
+    environment = env.get("MARKETPLACE_ENV", "development")
+    if environment not in ("development", "test", "production"):
+        raise BadSettings(f"MARKETPLACE_ENV must be development, test or production, not {environment!r}")
+    production = environment == "production"
+    url = env.get("DATABASE_URL", "")
+    if not url:
+        raise BadSettings("DATABASE_URL is not set; script/server starts the embedded PostgreSQL and sets it")
+    if not url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
+        raise BadSettings("DATABASE_URL must begin with postgresql://")
+    state = default_state_folder(env)
+
+    def secret(name: str) -> str:
+        value = env.get(name, "")
+        if value:
+            if len(value) < 32 or len(set(value)) < 8:
+                raise BadSettings(f"{name} must have at least 32 characters and not be a repeated pattern")
+            return value
+        if production:
+            raise BadSettings(f"{name} must be set in production")
+        return _development_secret(state, name.lower())
+
+    base_url = env.get("PUBLIC_BASE_URL", "")
+    if not base_url:
+        if production:
+            raise BadSettings("PUBLIC_BASE_URL must be set in production: the QR codes carry it")
+        base_url = f"http://localhost:{env.get('PORT', '8000')}"
+    if production and not base_url.startswith("https://"):
+        raise BadSettings("PUBLIC_BASE_URL must begin with https:// in production")
+    bucket = env.get("S3_BUCKET") or None
+    if bucket and not (env.get("S3_ACCESS_KEY") and env.get("S3_SECRET_KEY")):
+        raise BadSettings("S3_BUCKET needs S3_ACCESS_KEY and S3_SECRET_KEY")
+    return Settings(
+        environment=environment,
+        database_url=_driver(url),
+        state_folder=state,
+        secret_key=secret("SECRET_KEY"),
+        field_key=secret("FIELD_KEY"),
+        trace_keys=tuple(secret("TRACE_KEYS").split(",")),
+        checkpoint_key=env.get("CHECKPOINT_KEY") or None,
+        public_base_url=base_url.rstrip("/"),
+        platform_name=env.get("PLATFORM_NAME", "平凉消费帮扶集采平台"),
+        pool_size=_integer(env, "DATABASE_POOL_SIZE", 4, 1, 100),
+        read_cache_seconds=_number(env, "READ_CACHE_SECONDS", 2.0, 2.0),
+        rate_per_minute=_integer(env, "RATE_PER_MINUTE", 600, 1, 1_000_000_000),
+        rate_burst=_integer(env, "RATE_BURST", 100, 1, 1_000_000_000),
+        max_upload_bytes=_integer(env, "MAX_UPLOAD_BYTES", 10_000_000, 1_000, 100_000_000),
+        trusted_proxies=_integer(env, "TRUSTED_PROXIES", 0, 0, 5),
+        s3_endpoint_url=env.get("S3_ENDPOINT_URL") or None,
+        s3_bucket=bucket,
+        s3_access_key=env.get("S3_ACCESS_KEY") or None,
+        s3_secret_key=env.get("S3_SECRET_KEY") or None,
+        s3_region=env.get("S3_REGION", "us-east-1"),
+        log_level=env.get("LOG_LEVEL", "INFO"),
+    )
+
+
+def _driver(url: str) -> str:
+    for prefix in ("postgresql+psycopg://", "postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    raise BadSettings("DATABASE_URL must begin with postgresql://")

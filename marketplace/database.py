@@ -1,0 +1,90 @@
+"""The one engine, the naming of constraints, and the column types that every model uses."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import BigInteger, Date, MetaData, Text, TypeDecorator
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from marketplace.config import Settings
+from marketplace.values import uuid7
+
+
+class AwareDateTime(TypeDecorator[datetime]):
+    """timestamptz that refuses naive datetimes and always answers UTC."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a naive datetime has no place in the database")
+        return value
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {
+        int: BigInteger,
+        str: Text,
+        datetime: AwareDateTime,
+        date: Date,
+        UUID: PgUUID(as_uuid=True),
+    }
+
+
+# The models have their own declarative base (typed), the extension gives the session and the engine.
+db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})
+
+uuid_pk = Annotated[UUID, mapped_column(primary_key=True, default=uuid7)]
+row_id = Annotated[int, mapped_column(BigInteger, sa.Identity(always=True), primary_key=True)]
+
+
+def choice(values: type[StrEnum], name: str, **kwargs: Any) -> Mapped[Any]:
+    """A text column that holds one value of a closed set, with a named CHECK."""
+    return mapped_column(
+        sa.Enum(
+            values,
+            native_enum=False,
+            create_constraint=True,
+            length=40,
+            name=name,
+            values_callable=lambda e: [m.value for m in e],
+        ),
+        **kwargs,
+    )
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """Bounded waits on every connection: a lock for 3 s, a statement for 10 s, an idle transaction for 15 s."""
+    return {
+        "pool_size": settings.pool_size,
+        "max_overflow": settings.pool_size,
+        "pool_timeout": 5,
+        "pool_pre_ping": False,
+        "pool_recycle": 1800,
+        "connect_args": {
+            "options": "-c lock_timeout=3000 -c statement_timeout=10000"
+            " -c idle_in_transaction_session_timeout=15000 -c timezone=UTC",
+            "application_name": "marketplace",
+            "connect_timeout": 5,
+        },
+    }

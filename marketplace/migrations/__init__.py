@@ -1,0 +1,1 @@
+"""The history of the schema: one change each, run by the owner's role."""

@@ -1,0 +1,103 @@
+"""Keyset paging: stable while rows are written, with an opaque cursor that names the last row's sort keys."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from marketplace.errors import RuleViolation
+
+DEFAULT_LIMIT = 24
+MAX_LIMIT = 100
+
+Key = tuple[sa.ColumnElement[Any], bool]  # column, descending
+
+
+class BadCursor(RuleViolation):
+    slug = "bad-cursor"
+    title = "翻页标记无效，请从第一页重新开始"
+
+
+def encode_cursor(values: Sequence[Any]) -> str:
+    text = json.dumps([_plain(v) for v in values], ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, size: int) -> list[Any]:
+    """Raises BadCursor (`bad-cursor`) for anything that we did not make."""
+    try:
+        values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, UnicodeDecodeError):
+        raise BadCursor from None
+    if (
+        not isinstance(values, list)
+        or len(values) != size
+        or not all(isinstance(v, str | int) for v in values)
+    ):
+        raise BadCursor
+    return values
+
+
+def _plain(value: Any) -> str | int:
+    if isinstance(value, bool) or not isinstance(value, int | str | UUID | date | datetime):
+        raise TypeError(f"not a sort key: {value!r}")
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _typed(column: sa.ColumnElement[Any], value: Any) -> sa.ColumnElement[Any]:
+    """The cursor's value as the column's type; the database casts it, a bad one is refused before."""
+    kind = column.type.python_type
+    try:
+        if kind is int and not isinstance(value, int):
+            raise ValueError
+        parsed: Any = {
+            UUID: lambda: UUID(value),
+            datetime: lambda: datetime.fromisoformat(value),
+            date: lambda: date.fromisoformat(value),
+        }.get(kind, lambda: value)()
+        if kind is int and not -(2**63) <= parsed < 2**63:
+            raise ValueError
+    except (ValueError, TypeError, AttributeError):
+        raise BadCursor from None
+    return sa.literal(parsed, column.type)
+
+
+def paginate(
+    session: Session,
+    statement: sa.Select[Any],
+    keys: Sequence[Key],
+    *,
+    limit: int = DEFAULT_LIMIT,
+    after: str | None = None,
+    shape: Callable[[Any], Any],
+) -> dict[str, Any]:
+    """One page of `statement`: {"items": [...], "next": cursor or None}, in one query.
+
+    `keys` order the rows totally (the last one is unique); they are added to the statement as columns. The keys
+    may differ in direction. `shape` makes an item of a row.
+    """
+    columns = [column.label(f"_key{n}") for n, (column, _) in enumerate(keys)]
+    statement = statement.add_columns(*columns)
+    if after is not None:
+        values = [_typed(c, v) for (c, _), v in zip(keys, decode_cursor(after, len(keys)), strict=True)]
+        alternatives = []
+        for n, (column, descending) in enumerate(keys):
+            equal = [keys[m][0] == values[m] for m in range(n)]
+            beyond = column < values[n] if descending else column > values[n]
+            alternatives.append(sa.and_(*equal, beyond))
+        statement = statement.where(sa.or_(*alternatives))
+    statement = statement.order_by(*[c.desc() if d else c.asc() for c, d in keys]).limit(limit + 1)
+    rows = session.execute(statement).all()
+    more = len(rows) > limit
+    rows = rows[:limit]
+    following = encode_cursor([getattr(rows[-1], f"_key{n}") for n in range(len(keys))]) if more else None
+    return {"items": [shape(row) for row in rows], "next": following}

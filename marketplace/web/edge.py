@@ -1,0 +1,142 @@
+"""What every route is made of: its declared permission, the actor, the idempotent answer.
+
+    @blp.route("/<uuid:order_id>/confirm", methods=["POST"])
+    @requires(Permission.ORDER_CONFIRM)
+    @blp.response(200, OrderOut)
+    @retrying
+    def confirm_order(order_id: UUID) -> Response:
+        return sent(service.confirm_order(current_actor(), order_id, once=once(OrderOut())))
+
+A route with neither `requires` nor `public` stops the start of the application.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from flask import Response, g, request
+from marshmallow import Schema
+
+from marketplace.actors import Actor, Permission, anonymous
+from marketplace.errors import RuleViolation
+from marketplace.journal.canonical import canonical
+from marketplace.unit_of_work import Answer, Once, Reply, fingerprint
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PUBLIC = "public"
+OPERATIONS = "operations"
+
+
+def current_actor() -> Actor:
+    """Who asks; nobody when no valid token or session came with the request."""
+    actor = g.get("actor")
+    return actor if isinstance(actor, Actor) else anonymous()
+
+
+def requires(*permissions: Permission) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Declare that a route needs any one of `permissions`; checked before the body is parsed.
+
+    Services check again in `transaction()`: the edge only answers early, so that a stranger learns nothing from
+    validation errors.
+    """
+
+    def declare(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            actor = current_actor()
+            if not any(actor.can(p) for p in permissions):
+                actor.require(permissions[0])
+            return view(*args, **kwargs)
+
+        guarded.declared_access = tuple(permissions)  # type: ignore[attr-defined]
+        return guarded
+
+    return declare
+
+
+def public(view: Callable[P, R]) -> Callable[P, R]:
+    """Declare that anybody may call a route."""
+    view.declared_access = PUBLIC  # type: ignore[attr-defined]
+    return view
+
+
+def operations(view: Callable[P, R]) -> Callable[P, R]:
+    """Declare a route of operations (health, metrics): no data of the house in it."""
+    view.declared_access = OPERATIONS  # type: ignore[attr-defined]
+    return view
+
+
+def once(schema: Schema, status: int = 200) -> Once:
+    """The request's idempotency wish. Raises RuleViolation (`idempotency-key-invalid`) for a malformed key.
+
+    The fingerprint covers method, path with query, and the canonical body (for files: fields and file hashes).
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and (not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable()):
+        raise RuleViolation("Idempotency-Key 要有1到255个可打印的 ASCII 字符", slug="idempotency-key-invalid")
+
+    def render(result: Any) -> Answer:
+        return rendered(schema, result, status)
+
+    return Once(render=render, key=key, fingerprint=request_fingerprint() if key is not None else b"")
+
+
+def request_fingerprint() -> bytes:
+    parts = [request.method.encode(), request.full_path.encode()]
+    if request.files or request.form:
+        for name, value in sorted(request.form.items(multi=True)):
+            parts += [name.encode(), value.encode()]
+        for name, storage in sorted(request.files.items(multi=True)):
+            content = storage.stream.read()
+            storage.stream.seek(0)
+            parts += [name.encode(), (storage.filename or "").encode(), fingerprint(content)]
+    elif request.get_data(cache=True):
+        parts.append(canonical(request.get_json()).encode())
+    return fingerprint(*parts)
+
+
+def rendered(schema: Schema, result: Any, status: int = 200) -> Answer:
+    """JSON bytes of `result` by `schema`; its `version` becomes the ETag."""
+    dumped = schema.dump(result)
+    body = json.dumps(dumped, ensure_ascii=False, separators=(",", ":")).encode()
+    version = dumped.get("version") if isinstance(dumped, dict) else None
+    headers = (("ETag", f'"{version}"'),) if isinstance(version, int) else ()
+    return Answer(status, body, headers)
+
+
+def sent(reply: Reply) -> Response:
+    """The stored bytes of a service's answer as a response."""
+    if reply.answer is None:
+        raise RuntimeError("the service was called without once(): there is nothing to send")
+    return answer_response(reply.answer)
+
+
+def answer_response(answer: Answer, *, replayed: bool = False) -> Response:
+    response = Response(answer.body, status=answer.status, mimetype="application/json")
+    for name, value in answer.headers:
+        response.headers[name] = value
+    if replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+def shown(schema: Schema, result: Any) -> Response:
+    """A read's answer; 304 when the client has this version already."""
+    response = answer_response(rendered(schema, result))
+    if response.headers.get("ETag"):
+        response.make_conditional(request)
+    return response
+
+
+def expected_version() -> int | None:
+    """The version that If-Match names; None when the client did not ask. 412 is the service's word."""
+    tags = request.if_match
+    if not tags or tags.star_tag:
+        return None
+    values = [t for t in tags.as_set() if t.isdigit()]
+    return int(values[0]) if values else -1

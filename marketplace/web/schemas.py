@@ -1,0 +1,78 @@
+"""Field types and shapes that all JSON schemas share. Unknown fields are refused; numbers are strict integers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from marketplace.paging import DEFAULT_LIMIT, MAX_LIMIT
+from marketplace.values import MAX_FEN, MAX_QUANTITY
+
+
+class InSchema(Schema):
+    """Root of every input schema."""
+
+    class Meta:
+        unknown = RAISE
+
+
+def _not_blank(value: str) -> None:
+    if not value.strip():
+        raise ValidationError("不能为空")
+
+
+def text(maximum: int, *, required: bool = True, **kwargs: Any) -> fields.String:
+    """A text of 1 to `maximum` characters that is not blank."""
+    checks = [validate.Length(1, maximum, error=f"要有1到{maximum}个字"), _not_blank]
+    return fields.String(required=required, validate=checks, **kwargs)
+
+
+def integer(low: int, high: int, *, required: bool = True, **kwargs: Any) -> fields.Integer:
+    """A JSON integer (not a text, not 1.0) within the bounds, both included."""
+    return fields.Integer(
+        required=required,
+        strict=True,
+        validate=validate.Range(low, high, error=f"要在{low}到{high}之间"),
+        **kwargs,
+    )
+
+
+def fen(*, low: int = 0, required: bool = True, **kwargs: Any) -> fields.Integer:
+    return integer(low, MAX_FEN, required=required, **kwargs)
+
+
+def quantity(*, low: int = 1, required: bool = True, **kwargs: Any) -> fields.Integer:
+    return integer(low, MAX_QUANTITY, required=required, **kwargs)
+
+
+class PageArgs(InSchema):
+    """Paging of every list: `limit` 1 to 100, `after` the cursor of the answer before."""
+
+    limit = fields.Integer(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT))
+    after = fields.String(load_default=None, validate=validate.Length(1, 2000))
+
+
+def page_of(item: type[Schema]) -> Schema:
+    """{"items": [item], "next": cursor or null}."""
+    return Schema.from_dict(
+        {
+            "items": fields.List(fields.Nested(item), required=True),
+            "next": fields.String(allow_none=True, required=True),
+        },
+        name=f"{item.__name__}Page",
+    )()
+
+
+class ReasonIn(InSchema):
+    reason = text(500)
+
+
+class NamedCodeOut(Schema):
+    code = fields.String(required=True)
+    name = fields.String(required=True)
+
+
+class NamedIdOut(Schema):
+    id = fields.String(required=True)
+    name = fields.String(required=True)

@@ -1,0 +1,203 @@
+"""Fixtures on a real PostgreSQL: a database per test module, cloned from a migrated and seeded template.
+
+Rows are committed for real, so that locks, triggers and rights are those of production. Tests of one module
+share its database and make their own data where they change it; `fresh_app` gives a test a database of its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from marketplace import embedded
+
+PASSWORD = "pingliang-demo-2026"
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")[:12] or secrets.token_hex(6)
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where tests make their databases: owner and application URL of any database on it."""
+
+    owner_url: str
+    app_url: str
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    if os.environ.get("DATABASE_URL"):
+        owner = os.environ.get("DATABASE_OWNER_URL") or os.environ["DATABASE_URL"]
+        yield Server(owner, os.environ["DATABASE_URL"])
+        return
+    with embedded.running() as running:
+        yield Server(running.owner_url, running.app_url)
+
+
+@contextmanager
+def _once_per_run(name: str) -> Iterator[Path]:
+    """Workers of one run make a template once: the first under the lock makes it, the others find the mark."""
+    folder = Path(tempfile.gettempdir()) / f"marketplace-tests-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with (folder / f"{RUN}-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder / f"{RUN}-{name}.made"
+
+
+def environment(server: Server, name: str, state: Path) -> dict[str, str]:
+    """The settings of a test application on database `name`."""
+    return {
+        "MARKETPLACE_ENV": "test",
+        "DATABASE_URL": embedded.with_database(server.app_url, name),
+        "DATABASE_OWNER_URL": embedded.with_database(server.owner_url, name),
+        "MARKETPLACE_STATE": str(state),
+        "READ_CACHE_SECONDS": "0",
+        "RATE_PER_MINUTE": "1000000",
+        "RATE_BURST": "1000000",
+    }
+
+
+def make_app(env: dict[str, str]) -> Flask:
+    from marketplace.app import create_app
+    from marketplace.config import from_environment
+
+    app = create_app(from_environment(env))
+    app.testing = True
+    return app
+
+
+def migrate(env: dict[str, str]) -> None:
+    from flask_migrate import upgrade
+
+    before = os.environ.get("DATABASE_OWNER_URL")
+    os.environ["DATABASE_OWNER_URL"] = env["DATABASE_OWNER_URL"]
+    try:
+        app = make_app(env)
+        with app.app_context():
+            upgrade()
+        dispose(app)
+    finally:
+        if before is None:
+            del os.environ["DATABASE_OWNER_URL"]
+        else:
+            os.environ["DATABASE_OWNER_URL"] = before
+
+
+def dispose(app: Flask) -> None:
+    from marketplace.database import db
+
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Secrets and files of the run, shared by its workers (trace codes of the template need one key)."""
+    folder = Path(tempfile.gettempdir()) / f"marketplace-tests-{os.getuid()}" / f"{RUN}-state"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def empty_template(server: Server, state_folder: Path) -> str:
+    """A migrated database without rows."""
+    name = f"test_{RUN}_empty"
+    with _once_per_run("empty") as made:
+        if not made.exists():
+            embedded.create_database(server.owner_url, name)
+            migrate(environment(server, name, state_folder))
+            made.touch()
+    return name
+
+
+@pytest.fixture(scope="session")
+def seeded_template(server: Server, empty_template: str, state_folder: Path) -> str:
+    """The same with `catalog_seed/` and the demo accounts, loaded through the services."""
+    name = f"test_{RUN}_seeded"
+    with _once_per_run("seeded") as made:
+        if not made.exists():
+            embedded.create_database(server.owner_url, name, template=empty_template)
+            app = make_app(environment(server, name, state_folder))
+            result = app.test_cli_runner().invoke(args=["seed", "--quiet"])
+            assert result.exit_code == 0, result.output
+            dispose(app)
+            made.touch()
+    return name
+
+
+@contextmanager
+def cloned_app(server: Server, template: str, state: Path) -> Iterator[Flask]:
+    name = f"test_{RUN}_{secrets.token_hex(5)}"
+    embedded.create_database(server.owner_url, name, template=template)
+    app = make_app(environment(server, name, state))
+    app.config["TEST_ENVIRONMENT"] = environment(server, name, state)
+    try:
+        yield app
+    finally:
+        dispose(app)
+        embedded.drop_database(server.owner_url, name)
+
+
+@pytest.fixture(scope="module")
+def app(server: Server, seeded_template: str, state_folder: Path) -> Iterator[Flask]:
+    with cloned_app(server, seeded_template, state_folder) as app:
+        yield app
+
+
+@pytest.fixture
+def fresh_app(server: Server, seeded_template: str, state_folder: Path) -> Iterator[Flask]:
+    with cloned_app(server, seeded_template, state_folder) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def empty_app(server: Server, empty_template: str, state_folder: Path) -> Iterator[Flask]:
+    with cloned_app(server, empty_template, state_folder) as app:
+        yield app
+
+
+@pytest.fixture
+def context(app: Flask) -> Iterator[Flask]:
+    """An application context for calling services and queries directly."""
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def owner(app: Flask) -> Iterator[psycopg.Connection]:
+    """A connection as the owner of the tables, for looking at rows and for tampering."""
+    with psycopg.connect(app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"], autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def sign_in(app: Flask) -> Callable[[str], dict[str, str]]:
+    """`sign_in("canteen.buyer")` -> headers with a bearer token, made once per module and user."""
+    known: dict[str, dict[str, str]] = {}
+
+    def headers(username: str) -> dict[str, str]:
+        if username not in known:
+            answer = app.test_client().post(
+                "/api/v1/tokens", json={"username": username, "password": PASSWORD}
+            )
+            assert answer.status_code == 201, answer.get_data(as_text=True)
+            known[username] = {"Authorization": f"Bearer {answer.get_json()['token']}"}
+        return dict(known[username])
+
+    return headers
