@@ -56,14 +56,15 @@ def _plain(value: Any) -> str | int:
 def _typed(column: sa.ColumnElement[Any], value: Any) -> sa.ColumnElement[Any]:
     """The cursor's value as the column's type; the database casts it, a bad one is refused before."""
     kind = column.type.python_type
+    readers: dict[type, Callable[[Any], Any]] = {
+        UUID: UUID,
+        datetime: datetime.fromisoformat,
+        date: date.fromisoformat,
+    }
     try:
-        if kind is int and not isinstance(value, int):
+        if isinstance(value, int) is not (kind is int):
             raise ValueError
-        parsed: Any = {
-            UUID: lambda: UUID(value),
-            datetime: lambda: datetime.fromisoformat(value),
-            date: lambda: date.fromisoformat(value),
-        }.get(kind, lambda: value)()
+        parsed: Any = readers[kind](value) if kind in readers else value
         if kind is int and not -(2**63) <= parsed < 2**63:
             raise ValueError
     except (ValueError, TypeError, AttributeError):
