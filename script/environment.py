@@ -5,7 +5,6 @@ requirements file changed. As a command it prints the environment's folder: `scr
 from __future__ import annotations
 
 import fcntl
-import getpass
 import hashlib
 import json
 import os
@@ -39,7 +38,7 @@ def environment(*files: str) -> Path:
             return folder
         if folder.exists() and folder.stat().st_uid != os.geteuid():
             # Another user's environment, and it is not what we need: leave it as it is and make our own beside it.
-            folder = ROOT / f".venv-{getpass.getuser()}"
+            folder = ROOT / f".venv-{os.geteuid()}"
         if not _installed(folder, wanted):
             _install(folder, wanted)
         return folder
@@ -63,7 +62,7 @@ def _install(folder: Path, wanted: dict[str, str]) -> None:
     if missing:
         fail(f"Python's {missing[0]} module is missing (Debian, Ubuntu: apt-get install python3-venv)")
     if not os.access(ROOT, os.W_OK):
-        fail(f"{ROOT} can't be written by {getpass.getuser()}: copy the checkout to a folder of your own")
+        fail(f"{ROOT} can't be written by this user: copy the checkout to a folder of your own")
     known = _stamp(folder)
     free = shutil.disk_usage(ROOT).free
     if not known and free < NEEDED_BYTES:

@@ -15,9 +15,7 @@ import psycopg
 import pytest
 
 from marketplace.embedded import (
-    APP_ROLE,
     CHECKOUT,
-    Cluster,
     Embedded,
     create_database,
     current,
@@ -27,6 +25,7 @@ from marketplace.embedded import (
     stop,
     with_database,
 )
+from marketplace.embedded_cluster import APP_ROLE, Cluster
 from marketplace.embedded_host import EmbeddedFailure, programs_for
 
 ROOT = os.geteuid() == 0
@@ -152,6 +151,15 @@ def test_a_server_that_was_started_to_stay_outlives_those_who_join_it(state: Pat
     with running(state) as joined:
         assert joined == started
     assert current(state) == started
+
+
+def test_a_command_runs_beside_a_server_that_is_there_for_it_alone(state: Path) -> None:
+    order = [sys.executable, "-m", "marketplace.embedded", "run", "sh", "-c", "echo $DATABASE_URL; exit 3"]
+    environ = {**os.environ, "MARKETPLACE_STATE": str(state)}
+    done = subprocess.run(order, cwd=CHECKOUT, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stdout.startswith(f"postgresql://{APP_ROLE}:")
+    assert current(state) is None
 
 
 def test_folders_that_were_there_keep_their_owner_and_their_permissions(state: Path) -> None:
