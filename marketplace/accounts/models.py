@@ -183,10 +183,32 @@ class User(Base):
     # Encrypted with FIELD_KEY; None until the second factor is set up.
     totp_secret: Mapped[bytes | None]
     totp_enabled_at: Mapped[datetime | None]
-    totp_last_step: Mapped[int] = mapped_column(default=0)
     disabled_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)
+
+
+class UserLogin(Base):
+    """What a sign-in moves: the last time step whose code was used, so that no code works twice."""
+
+    __tablename__ = "app_user_login"
+
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("app_user.id"), primary_key=True)
+    totp_last_step: Mapped[int] = mapped_column(default=0)
+    signed_in_at: Mapped[datetime]
+
+
+class SecondFactorReset(Base):
+    """One administrator asks, another one confirms within a day: nobody takes over an account alone."""
+
+    __tablename__ = "second_factor_reset"
+
+    id: Mapped[uuid_pk]
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("app_user.id"), index=True)
+    asked_by: Mapped[UUID] = mapped_column(sa.ForeignKey("app_user.id"))
+    asked_at: Mapped[datetime]
+    done_by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("app_user.id"))
+    done_at: Mapped[datetime | None]
 
 
 class RecoveryCode(Base):

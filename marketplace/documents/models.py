@@ -44,3 +44,32 @@ class Document(Base):
     storage_key: Mapped[str] = mapped_column(unique=True)
     state: Mapped[DocumentState] = choice(DocumentState, "document_state")
     created_at: Mapped[datetime]
+
+
+class DocumentReader(Base):
+    """An organisation that may read a document of another one, because both take part in the same act."""
+
+    __tablename__ = "document_reader"
+
+    document_id: Mapped[UUID] = mapped_column(sa.ForeignKey("document.id"), primary_key=True)
+    organisation_id: Mapped[UUID] = mapped_column(
+        sa.ForeignKey("organisation.id"), primary_key=True, index=True
+    )
+
+
+class DocumentUpload(Base):
+    """The intent to store a file, committed before the bytes travel; a repeat with the same key resumes it.
+
+    A row without `finished_at` an hour after `started_at` marks bytes that no document names.
+    """
+
+    __tablename__ = "document_upload"
+    __table_args__ = (sa.UniqueConstraint("principal_id", "key", "sha256", name="uq_document_upload_key"),)
+
+    document_id: Mapped[uuid_pk]
+    principal_id: Mapped[UUID | None]
+    key: Mapped[str | None]
+    sha256: Mapped[str]
+    storage_key: Mapped[str]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
