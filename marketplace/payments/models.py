@@ -3,42 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from enum import StrEnum
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.database import Base, choice, row_id, uuid_pk
-
-
-class InvoiceKind(StrEnum):
-    """数电票 has 20 digits; older kinds have a code and a number."""
-
-    DIGITAL_ORDINARY = "digital_ordinary"
-    DIGITAL_SPECIAL = "digital_special"
-    ORDINARY = "ordinary"
-    SPECIAL = "special"
-
-
-class InvoiceDocState(StrEnum):
-    ISSUED = "issued"
-    CHECKED = "checked"
-    RETURNED = "returned"
-
-
-class PaymentMethod(StrEnum):
-    TRANSFER = "transfer"
-    GATEWAY = "gateway"
-
-
-class PaymentDocState(StrEnum):
-    OPEN = "open"
-    DECLARED = "declared"
-    DISPUTED = "disputed"
-    PAID = "paid"
-    REFUSED = "refused"
-    CANCELLED = "cancelled"
+from marketplace.payments.states import InvoiceDocState, InvoiceKind, PaymentDocState, PaymentMethod
 
 
 class Invoice(Base):

@@ -1,0 +1,148 @@
+"""JSON of invoices and payments. Amounts in fen, days as YYYY-MM-DD (Shanghai)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields, post_load, validate
+
+from marketplace.payments.ledger import OrderAmount
+from marketplace.payments.states import InvoiceDocState, InvoiceKind, PaymentDocState, PaymentMethod
+from marketplace.values import MAX_LINES
+from marketplace.web.schemas import InSchema, NamedIdOut, PageArgs, fen, text
+
+
+class OrderAmountIn(InSchema):
+    """An order and the amount of it; without one, all that is accepted and not covered yet."""
+
+    order_id = fields.UUID(required=True)
+    amount_fen = fen(low=1, required=False)
+
+    @post_load
+    def amount(self, data: dict[str, Any], **_: Any) -> OrderAmount:
+        return OrderAmount(**data)
+
+
+def _orders() -> fields.List[Any]:
+    return fields.List(
+        fields.Nested(OrderAmountIn),
+        required=True,
+        validate=validate.Length(1, MAX_LINES, error=f"要有1到{MAX_LINES}个订单"),
+    )
+
+
+class InvoiceIn(InSchema):
+    number = text(40)
+    kind = fields.Enum(InvoiceKind, by_value=True, required=True)
+    issued_on = fields.Date(required=True)
+    amount_fen = fen(low=1)
+    tax_free = fields.Boolean(required=True, truthy={True}, falsy={False})
+    orders = _orders()
+    document_id = fields.UUID(required=True)
+    buyer_title = text(200, required=False)
+    buyer_tax_number = text(40, required=False)
+
+
+class InvoiceArgs(PageArgs):
+    state = fields.Enum(InvoiceDocState, by_value=True)
+    order_id = fields.UUID()
+
+
+class CoveredOrderOut(Schema):
+    order_id = fields.UUID(required=True)
+    number = fields.String(required=True)
+    amount_fen = fields.Integer(required=True)
+
+
+class InvoiceRowOut(Schema):
+    id = fields.UUID(required=True)
+    number = fields.String(required=True)
+    kind = fields.Enum(InvoiceKind, by_value=True, required=True)
+    state = fields.Enum(InvoiceDocState, by_value=True, required=True)
+    issued_on = fields.Date(required=True)
+    amount_fen = fields.Integer(required=True)
+    tax_free = fields.Boolean(required=True)
+    buyer = fields.Nested(NamedIdOut, required=True)
+    seller = fields.Nested(NamedIdOut, required=True)
+
+
+class InvoiceOut(InvoiceRowOut):
+    buyer_title = fields.String(required=True)
+    buyer_tax_number = fields.String(required=True)
+    orders = fields.List(fields.Nested(CoveredOrderOut), required=True)
+    document_id = fields.UUID(required=True)
+    return_reason = fields.String(allow_none=True, required=True)
+    recorded_at = fields.AwareDateTime(required=True)
+    checked_at = fields.AwareDateTime(allow_none=True, required=True)
+    version = fields.Integer(required=True)
+
+
+class PaymentIn(InSchema):
+    method = fields.Enum(PaymentMethod, by_value=True, load_default=PaymentMethod.TRANSFER)
+    orders = _orders()
+
+
+class PaymentArgs(PageArgs):
+    """`missing`: whose newest slip has no file yet; `overdue`: past the due day without a slip."""
+
+    state = fields.Enum(PaymentDocState, by_value=True)
+    method = fields.Enum(PaymentMethod, by_value=True)
+    order_id = fields.UUID()
+    missing = fields.Boolean()
+    overdue = fields.Boolean()
+
+
+class PayeeOut(Schema):
+    name = fields.String(required=True)
+    bank = fields.String(required=True)
+    account = fields.String(required=True)
+
+
+class SlipIn(InSchema):
+    """付款凭证: the amount must be the payment's own."""
+
+    amount_fen = fen(low=1)
+    paid_on = fields.Date(required=True)
+    bank_reference = text(80)
+    payer_name = text(200)
+    document_id = fields.UUID()
+
+
+class SlipFileIn(InSchema):
+    document_id = fields.UUID(required=True)
+
+
+class SlipOut(Schema):
+    id = fields.UUID(required=True)
+    amount_fen = fields.Integer(required=True)
+    paid_on = fields.Date(required=True)
+    bank_reference = fields.String(required=True)
+    payer_name = fields.String(required=True)
+    document_id = fields.UUID(allow_none=True, required=True)
+    filed_at = fields.AwareDateTime(required=True)
+
+
+class PaymentRowOut(Schema):
+    id = fields.UUID(required=True)
+    number = fields.String(required=True)
+    method = fields.Enum(PaymentMethod, by_value=True, required=True)
+    state = fields.Enum(PaymentDocState, by_value=True, required=True)
+    amount_fen = fields.Integer(required=True)
+    due_on = fields.Date(required=True)
+    transfer_code = fields.String(required=True)
+    overdue = fields.Boolean(required=True)
+    # Input fields that are still to be handed in.
+    missing = fields.List(fields.String(), required=True)
+    buyer = fields.Nested(NamedIdOut, required=True)
+    seller = fields.Nested(NamedIdOut, required=True)
+
+
+class PaymentOut(PaymentRowOut):
+    payee = fields.Nested(PayeeOut, required=True)
+    state_reason = fields.String(allow_none=True, required=True)
+    orders = fields.List(fields.Nested(CoveredOrderOut), required=True)
+    slips = fields.List(fields.Nested(SlipOut), required=True)
+    opened_at = fields.AwareDateTime(required=True)
+    declared_at = fields.AwareDateTime(allow_none=True, required=True)
+    settled_at = fields.AwareDateTime(allow_none=True, required=True)
+    version = fields.Integer(required=True)

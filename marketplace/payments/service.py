@@ -1,0 +1,21 @@
+"""The acts of invoices and payments, in one place for callers."""
+
+from marketplace.payments.invoicing import check_invoice, issue_invoice, return_invoice
+from marketplace.payments.ledger import OrderAmount
+from marketplace.payments.paying import cancel_payment, complete_slip, file_slip, open_payment
+from marketplace.payments.settling import confirm_payment, dispute_payment, refuse_payment, uphold_payment
+
+__all__ = [
+    "OrderAmount",
+    "cancel_payment",
+    "check_invoice",
+    "complete_slip",
+    "confirm_payment",
+    "dispute_payment",
+    "file_slip",
+    "issue_invoice",
+    "open_payment",
+    "refuse_payment",
+    "return_invoice",
+    "uphold_payment",
+]

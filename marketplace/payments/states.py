@@ -1,0 +1,96 @@
+"""The state machines of invoices and payments, and what an order's amounts say about both.
+
+Kinds of papers stand here too, so that rules need no table. `move()` of the orders refuses an event that a state
+does not know with the slug `wrong-state`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from marketplace.orders.states import InvoiceState, PaymentState
+
+
+class InvoiceKind(StrEnum):
+    """数电票 has 20 digits; older kinds have a code and a number."""
+
+    DIGITAL_ORDINARY = "digital_ordinary"
+    DIGITAL_SPECIAL = "digital_special"
+    ORDINARY = "ordinary"
+    SPECIAL = "special"
+
+
+class InvoiceDocState(StrEnum):
+    ISSUED = "issued"
+    CHECKED = "checked"
+    RETURNED = "returned"
+
+
+class PaymentMethod(StrEnum):
+    TRANSFER = "transfer"
+    GATEWAY = "gateway"
+
+
+class PaymentDocState(StrEnum):
+    OPEN = "open"
+    DECLARED = "declared"
+    DISPUTED = "disputed"
+    PAID = "paid"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+
+I, P = InvoiceDocState, PaymentDocState  # noqa: E741
+
+INVOICE_MOVES: Mapping[tuple[InvoiceDocState, str], InvoiceDocState] = {
+    (I.ISSUED, "check"): I.CHECKED,
+    (I.ISSUED, "return"): I.RETURNED,
+}
+
+PAYMENT_MOVES: Mapping[tuple[PaymentDocState, str], PaymentDocState] = {
+    (P.OPEN, "declare"): P.DECLARED,
+    (P.OPEN, "cancel"): P.CANCELLED,
+    (P.DECLARED, "confirm"): P.PAID,
+    (P.DECLARED, "dispute"): P.DISPUTED,
+    # The seller stayed silent: the office decides by the slip.
+    (P.DECLARED, "uphold"): P.PAID,
+    (P.DECLARED, "refuse"): P.REFUSED,
+    # A better slip answers a dispute, and a seller who finds the money after all needs no office.
+    (P.DISPUTED, "declare"): P.DECLARED,
+    (P.DISPUTED, "confirm"): P.PAID,
+    (P.DISPUTED, "uphold"): P.PAID,
+    (P.DISPUTED, "refuse"): P.REFUSED,
+}
+
+# Amounts of these are no longer asked for: the order's money is free for another paper.
+INVOICE_FREED = frozenset({I.RETURNED})
+PAYMENT_FREED = frozenset({P.REFUSED, P.CANCELLED})
+# Said to be paid, not yet known to be.
+PAYMENT_CLAIMED = frozenset({P.DECLARED, P.DISPUTED})
+
+
+def invoice_state(payable_fen: int, live_fen: int, checked_fen: int, *, any_returned: bool) -> InvoiceState:
+    """What a list says of an order's invoices.
+
+    `payable_fen` is what the order owes in all, `live_fen` what invoices that were not returned cover,
+    `checked_fen` the checked part of these. Checked only when checked invoices cover everything.
+    """
+    if live_fen == 0:
+        return InvoiceState.RETURNED if any_returned else InvoiceState.NONE
+    return InvoiceState.CHECKED if 0 < payable_fen <= checked_fen else InvoiceState.ISSUED
+
+
+def payment_state(payable_fen: int, opened_fen: int, claimed_fen: int, paid_fen: int) -> PaymentState:
+    """What a list says of an order's payments, in fen.
+
+    `opened_fen` is all that was asked for and not freed (paid amounts included), `claimed_fen` what slips say,
+    `paid_fen` what arrived. More paid than is owed (a price reduction agreed afterwards) is due back.
+    """
+    if paid_fen > payable_fen:
+        return PaymentState.REFUND_DUE
+    if paid_fen > 0:
+        return PaymentState.PAID if paid_fen == payable_fen else PaymentState.PART_PAID
+    if claimed_fen > 0:
+        return PaymentState.DECLARED
+    return PaymentState.OPEN if opened_fen > 0 else PaymentState.NONE
