@@ -38,6 +38,8 @@ class Settings:
     s3_secret_key: str | None = field(repr=False)
     s3_region: str
     log_level: str
+    # A worker without a sign of life for so long is dead, and its jobs are taken by others.
+    stalled_seconds: int
 
     @property
     def production(self) -> bool:
@@ -125,7 +127,7 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
         secret_key=secret("SECRET_KEY"),
         field_key=secret("FIELD_KEY"),
         trace_keys=tuple(secret("TRACE_KEYS").split(",")),
-        checkpoint_key=env.get("CHECKPOINT_KEY") or None,
+        checkpoint_key=_checkpoint_key(env, production),
         public_base_url=base_url.rstrip("/"),
         platform_name=env.get("PLATFORM_NAME", "平凉消费帮扶集采平台"),
         pool_size=_integer(env, "DATABASE_POOL_SIZE", 4, 1, 100),
@@ -140,7 +142,26 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
         s3_secret_key=env.get("S3_SECRET_KEY") or None,
         s3_region=env.get("S3_REGION", "us-east-1"),
         log_level=env.get("LOG_LEVEL", "INFO"),
+        stalled_seconds=_integer(env, "WORKER_STALLED_SECONDS", 30, 1, 3_600),
     )
+
+
+def _checkpoint_key(env: Mapping[str, str], production: bool) -> str | None:
+    from marketplace.journal.checkpoints import BadKey, verifier_key
+
+    key = env.get("CHECKPOINT_KEY", "").strip()
+    if not key:
+        if production:
+            raise BadSettings(
+                "CHECKPOINT_KEY must be set in production; MARKETPLACE_ENV=development flask --app wsgi"
+                " journal keygen makes one"
+            )
+        return None
+    try:
+        verifier_key(key)
+    except BadKey:
+        raise BadSettings("CHECKPOINT_KEY is not a signing key as `journal keygen` prints it") from None
+    return key
 
 
 def _driver(url: str) -> str:

@@ -1,4 +1,4 @@
-"""The one list of what the application is made of: edges, commands, projections. `app.py` calls it."""
+"""The one list of what the application is made of: edges, commands, tasks, projections. `app.py` calls it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,16 @@ def register_edges(app: Flask) -> None:
     register_web(app, apis=_modules("api"), pages=_modules("pages"))
 
 
+def register_jobs() -> None:
+    """Tasks of the worker: importing a package's jobs declares them."""
+    _modules("jobs")
+
+
 def register_commands(app: Flask) -> None:
     """`flask --app wsgi …` commands."""
+    from marketplace import worker
+
+    register_jobs()
+    worker.register(app)
     for module in _modules("cli"):
         module.register(app)
