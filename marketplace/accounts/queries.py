@@ -28,9 +28,9 @@ from marketplace.paging import paginate
 
 _SUBORDINATES = """
     with recursive below(id) as (
-        select o.id from organisation o where o.parent_id = {root}
+        select child.id from organisation child where child.parent_id = {root}
         union
-        select o.id from organisation o join below b on o.parent_id = b.id
+        select child.id from organisation child join below b on child.parent_id = b.id
     ) select id from below
 """
 

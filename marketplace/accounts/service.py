@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -121,7 +122,6 @@ def _organisation_facts(row: Organisation) -> dict[str, Any]:
     return {
         "code": row.code,
         "name": row.name,
-        "kind": row.kind,
         "subkind": row.subkind,
         "credit_code": row.credit_code,
         "region": row.region_code,
@@ -134,12 +134,16 @@ def _organisation_facts(row: Organisation) -> dict[str, Any]:
 
 def _record_organisation(tx: Transaction, kind: str, row: Organisation) -> None:
     data = {name: _text(value) for name, value in _organisation_facts(row).items()}
-    tx.record(kind, "organisation", row.id, parties=[row.id, row.parent_id], **data)
+    fact = tx.record(kind, "organisation", row.id, parties=[row.id, row.parent_id], **data)
+    # `kind` of the organisation, set here since record() has an argument of that name.
+    fact.data["kind"] = row.kind.value
 
 
 def _text(value: Any) -> Any:
     """Ids and choices as plain text, as facts hold them."""
-    return str(value) if isinstance(value, UUID | str) else value
+    if isinstance(value, StrEnum):
+        return value.value
+    return str(value) if isinstance(value, UUID) else value
 
 
 def add_organisation(

@@ -13,7 +13,7 @@ from marketplace.documents.models import Document, DocumentReader, DocumentState
 from marketplace.errors import NotFound
 
 
-def readable_documents(actor: Actor) -> sa.Select[tuple[Document]]:
+def readable_documents(actor: Actor) -> sa.Select[Document]:
     """The stored documents within the actor's scope; for the system all."""
     actor.require(Permission.DOCUMENT_READ)
     stored = sa.select(Document).where(Document.state == DocumentState.STORED)
@@ -26,10 +26,11 @@ def readable_documents(actor: Actor) -> sa.Select[tuple[Document]]:
 
 def readable_document(session: Session, actor: Actor, document_id: UUID) -> Document:
     """Raises NotFound (`not-found`), outside the scope as for absent ones."""
-    row = session.scalars(readable_documents(actor).where(Document.id == document_id)).one_or_none()
-    if row is None:
+    found = session.execute(readable_documents(actor).where(Document.id == document_id)).one_or_none()
+    if found is None:
         raise NotFound("找不到这个文件")
-    return row
+    document: Document = found[0]
+    return document
 
 
 def document_view(row: Document) -> dict[str, Any]:

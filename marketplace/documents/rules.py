@@ -62,12 +62,11 @@ def recognise(content: bytes, *, kind: str, max_bytes: int) -> Recognised:
         raise FileRefused("文件是空的")
     if len(content) > max_bytes:
         raise FileRefused(f"文件超过{max_bytes // 1_000_000}MB", max_bytes=max_bytes)
-    for begins, content_type, check in _FORMS:
-        if content.startswith(begins):
-            check(content)
-            break
-    else:
+    form = next((form for form in _FORMS if content.startswith(form[0])), None)
+    if form is None:
         raise FileRefused("只接收 PDF、JPG、PNG 文件，电子发票还可以是 XML、OFD")
+    _, content_type, check = form
+    check(content)
     allowed = _KIND_TYPES.get(kind, _IMAGES | {PDF})
     if content_type not in allowed:
         endings = "、".join(sorted(EXTENSIONS[t].lstrip(".").upper() for t in allowed))

@@ -44,8 +44,7 @@ def store_document(
     UpstreamFailure (`store-unavailable`): then nothing was stored, and a repeat with the same key resumes.
     """
     actor.require(Permission.DOCUMENT_UPLOAD)
-    kind = DocumentKind(kind)
-    recognised = rules.recognise(content, kind=kind, max_bytes=max_bytes)
+    recognised = rules.recognise(content, kind=DocumentKind(kind), max_bytes=max_bytes)
     sha256 = hashlib.sha256(content).hexdigest()
     document_id, storage_key = _begin(actor, once, sha256, recognised.extension)
     (store or current_store()).put(storage_key, content, recognised.content_type)
@@ -55,7 +54,7 @@ def store_document(
             id=document_id,
             organisation_id=owner,
             uploaded_by=actor.user_id,
-            kind=kind,
+            kind=DocumentKind(kind),
             filename=rules.display_name(filename, recognised.extension),
             content_type=recognised.content_type,
             size=len(content),
@@ -70,17 +69,18 @@ def store_document(
             .where(DocumentUpload.document_id == document_id)
             .values(finished_at=tx.started_at)
         )
-        tx.record(
+        fact = tx.record(
             "document.stored",
             "document",
             document_id,
             parties=[owner],
             organisation=None if owner is None else str(owner),
-            kind=str(kind),
             sha256=sha256,
             size=len(content),
             content_type=recognised.content_type,
         )
+        # `kind` of the document, set here since record() has an argument of that name.
+        fact.data["kind"] = row.kind.value
         return tx.answer(queries.document_view(row))
 
 
