@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from marketplace import upkeep as _upkeep  # noqa: F401
 from marketplace.config import Settings
+from marketplace.documents.storage import store_of
 from marketplace.errors import MarketplaceError
 from marketplace.jobs import build_queue, failed_jobs, retry_failed, retry_stalled
 from marketplace.journal.checkpoints import BadKey
@@ -71,7 +72,10 @@ class Repeated:
 
 @dataclass
 class Signing:
-    """Makes a checkpoint when the tree grew, and hands it out after it is stored."""
+    """Makes a checkpoint when the tree grew; after the commit the note goes to the folder and the bucket.
+
+    A store that fails is tried again at the next round, since the notary gives the last note once more.
+    """
 
     settings: Settings
     notary: Notary
@@ -80,7 +84,9 @@ class Signing:
     def __call__(self) -> None:
         note = self.notary.make_checkpoint()
         if note is not None and note != self.published:
-            publish(self.settings, note)
+            path = publish(self.settings, note)
+            if self.settings.s3_bucket:
+                store_of(self.settings).put(f"checkpoints/{path.name}", note.encode(), "text/plain")
             self.published = note
 
 

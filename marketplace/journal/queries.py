@@ -1,0 +1,149 @@
+"""The journal for those who may read it: the feed of facts in seal order, checkpoints, and proofs.
+
+A fact is read by the organisations it concerns, by the poverty and finance offices, and what concerns lots by the
+market regulator. Checkpoints and consistency proofs hold hashes alone and are for everybody.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
+from sqlalchemy.orm import Session
+
+from marketplace.actors import Actor, Permission, Role
+from marketplace.errors import Conflict, NotFound
+from marketplace.journal.merkle import verify_consistency, verify_inclusion
+from marketplace.journal.models import Checkpoint, Fact, Seal
+from marketplace.journal.proofs import BlockRoots
+from marketplace.journal.sealing import JournalBroken
+from marketplace.paging import DEFAULT_LIMIT, paginate
+
+READS_ALL = frozenset({Role.POVERTY_OFFICE, Role.FINANCE_REVIEWER})
+
+_roots = BlockRoots()
+
+
+class NotSignedYet(Conflict):
+    slug = "not-signed-yet"
+    title = "这条记录还没有被签名的检查点覆盖，请稍后再查"
+
+
+def readable(actor: Actor) -> sa.ColumnElement[bool]:
+    """The condition on `fact` that keeps the facts `actor` may read."""
+    if actor.role in READS_ALL or actor.can(Permission.SYSTEM):
+        return sa.true()
+    own = {actor.organisation_id, *actor.subordinate_ids} - {None}
+    concerned = Fact.parties.op("&&", is_comparison=True)(
+        sa.literal(sorted(own, key=str), ARRAY(PgUUID(as_uuid=True)))
+    )
+    if actor.role is Role.MARKET_REGULATOR:
+        return sa.or_(Fact.kind.startswith("lot."), concerned)
+    return concerned
+
+
+def events(session: Session, actor: Actor, *, after: int = 0, limit: int = DEFAULT_LIMIT) -> dict[str, Any]:
+    """Facts with a place above `after`, in seal order: {"items": […], "next": last seq of the page, or None}.
+
+    A reader keeps the last `seq` it has seen and asks again from there: nothing is left out and nothing comes twice.
+    """
+    actor.require(Permission.JOURNAL_READ)
+    rows = session.execute(
+        sa.select(Seal.seq, Fact.body)
+        .join(Fact, Fact.id == Seal.fact_id)
+        .where(Seal.seq > after, readable(actor))
+        .order_by(Seal.seq)
+        .limit(limit + 1)
+    ).all()
+    items = [_event(row.seq, row.body) for row in rows[:limit]]
+    return {"items": items, "next": items[-1]["seq"] if len(rows) > limit else None}
+
+
+def checkpoints(session: Session, *, after: str | None = None, limit: int = DEFAULT_LIMIT) -> dict[str, Any]:
+    """Signed checkpoints, newest first."""
+    statement: sa.Select[Any] = sa.select(
+        Checkpoint.tree_size, Checkpoint.root, Checkpoint.made_at, Checkpoint.note
+    )
+    return paginate(
+        session,
+        statement,
+        [(Checkpoint.__table__.c.tree_size, True)],
+        limit=limit,
+        after=after,
+        shape=_checkpoint,
+    )
+
+
+def proof(session: Session, actor: Actor, seq: int, *, size: int | None = None) -> dict[str, Any]:
+    """That the fact at `seq` stands, unchanged, under the root of a checkpoint: the newest, or the one of `size`.
+
+    Raises NotFound for a fact the actor may not read and for a size nobody signed, NotSignedYet
+    (`not-signed-yet`) when the checkpoint does not reach the fact.
+    """
+    actor.require(Permission.JOURNAL_READ)
+    row = session.execute(
+        sa.select(Seal.leaf_hash, Fact.body)
+        .join(Fact, Fact.id == Seal.fact_id)
+        .where(Seal.seq == seq, readable(actor))
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    newest = sa.select(Checkpoint.tree_size, Checkpoint.root, Checkpoint.note)
+    if size is None:
+        head = session.execute(newest.order_by(Checkpoint.tree_size.desc()).limit(1)).one_or_none()
+    else:
+        head = session.execute(newest.where(Checkpoint.tree_size == size)).one_or_none()
+        if head is None:
+            raise NotFound
+    if head is None or head.tree_size < seq:
+        raise NotSignedYet(seq=seq)
+    leaf, root = bytes(row.leaf_hash), bytes(head.root)
+    path = _roots.inclusion(session, seq - 1, head.tree_size)
+    if not verify_inclusion(leaf, seq - 1, head.tree_size, path, root):
+        raise JournalBroken(f"seal {seq} is not under the root of checkpoint {head.tree_size}")
+    return {
+        "seq": seq,
+        "leaf_hash": leaf.hex(),
+        "tree_size": head.tree_size,
+        "root": root.hex(),
+        "path": [each.hex() for each in path],
+        "text": row.body,
+        "checkpoint": head.note,
+    }
+
+
+def consistency(session: Session, old: int, new: int) -> dict[str, Any]:
+    """That the journal of checkpoint `new` only appended to the one of checkpoint `old`. Raises NotFound."""
+    found = session.execute(
+        sa.select(Checkpoint.tree_size, Checkpoint.root).where(Checkpoint.tree_size.in_([old, new]))
+    ).all()
+    roots = {row.tree_size: bytes(row.root) for row in found}
+    if old > new or old not in roots or new not in roots:
+        raise NotFound
+    path = _roots.consistency(session, old, new)
+    if not verify_consistency(old, new, roots[old], roots[new], path):
+        raise JournalBroken(f"checkpoint {new} does not continue checkpoint {old}")
+    return {
+        "from_size": old,
+        "from_root": roots[old].hex(),
+        "to_size": new,
+        "to_root": roots[new].hex(),
+        "path": [each.hex() for each in path],
+    }
+
+
+def _event(seq: int, body: str) -> dict[str, Any]:
+    text = json.loads(body)
+    return {"seq": seq, **{name: text[name] for name in ("id", "kind", "recorded_at", "subject", "data")}}
+
+
+def _checkpoint(row: Any) -> dict[str, Any]:
+    return {
+        "tree_size": row.tree_size,
+        "root": bytes(row.root).hex(),
+        "made_at": row.made_at,
+        "note": row.note,
+    }

@@ -1,0 +1,29 @@
+"""Facts of a few organisations, recorded as services do, and the actors who read them."""
+
+from uuid import UUID
+
+from marketplace.actors import ROLE_PERMISSIONS, Actor, Door, Permission, Role, system
+from marketplace.unit_of_work import transaction
+from marketplace.values import uuid7
+
+
+def reader(role: Role, organisation: UUID, subordinates: frozenset[UUID] = frozenset()) -> Actor:
+    return Actor(
+        uuid7(),
+        role.value,
+        organisation,
+        "seller",
+        "620800",
+        role,
+        ROLE_PERMISSIONS[role],
+        Door.API,
+        subordinates,
+    )
+
+
+def record(kind: str, *parties: UUID, **data) -> UUID:
+    """Commit one fact; the answer is its subject."""
+    subject = uuid7()
+    with transaction(system(), Permission.SYSTEM) as tx:
+        tx.record(kind, "test", subject, parties=parties, **data)
+    return subject
