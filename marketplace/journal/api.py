@@ -22,9 +22,7 @@ from marketplace.journal.schemas import (
 from marketplace.web.edge import current_actor, public, requires, shown
 from marketplace.web.schemas import PageArgs, page_of
 
-blp = Blueprint(
-    "journal", __name__, url_prefix="/api/v1", description="Facts in seal order, and their proofs"
-)
+blp = Blueprint("journal", __name__, url_prefix="/api/v1", description="存证记录、检查点与证明")
 blueprints = [blp]
 
 _CHECKPOINTS = page_of(CheckpointOut)

@@ -64,12 +64,9 @@ def events(session: Session, actor: Actor, *, after: int = 0, limit: int = DEFAU
 
 def checkpoints(session: Session, *, after: str | None = None, limit: int = DEFAULT_LIMIT) -> dict[str, Any]:
     """Signed checkpoints, newest first."""
-    statement: sa.Select[Any] = sa.select(
-        Checkpoint.tree_size, Checkpoint.root, Checkpoint.made_at, Checkpoint.note
-    )
     return paginate(
         session,
-        statement,
+        sa.select(Checkpoint),
         [(Checkpoint.__table__.c.tree_size, True)],
         limit=limit,
         after=after,
@@ -141,9 +138,10 @@ def _event(seq: int, body: str) -> dict[str, Any]:
 
 
 def _checkpoint(row: Any) -> dict[str, Any]:
+    made: Checkpoint = row.Checkpoint
     return {
-        "tree_size": row.tree_size,
-        "root": bytes(row.root).hex(),
-        "made_at": row.made_at,
-        "note": row.note,
+        "tree_size": made.tree_size,
+        "root": bytes(made.root).hex(),
+        "made_at": made.made_at,
+        "note": made.note,
     }
