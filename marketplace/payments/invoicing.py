@@ -91,13 +91,12 @@ def issue_invoice(
             session.add(InvoiceOrder(invoice_id=invoice.id, order_id=order.id, amount_fen=amounts[order.id]))
             order.invoiced_fen += amounts[order.id]
         ledger.touch(session, locked)
-        tx.record(
+        fact = tx.record(
             "invoice.issued",
             "invoice",
             invoice.id,
             parties=ledger.parties(locked),
             number=number,
-            kind=kind.value,
             issued_on=issued_on.isoformat(),
             amount_fen=amount_fen,
             tax_free=tax_free,
@@ -107,6 +106,8 @@ def issue_invoice(
             document=str(document.id),
             sha256=document.sha256,
         )
+        # record() keeps the word for the fact's own kind.
+        fact.data["kind"] = kind.value
         return tx.answer(queries.invoice_view(session, invoice.id, actor))
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from marketplace.accounts.models import Organisation, PayerProfile
 from marketplace.documents import queries as documents
 from marketplace.documents.models import Document, DocumentKind
+from marketplace.documents.service import let_read
 from marketplace.errors import Conflict, NotFound, PreconditionFailed, RuleViolation
 from marketplace.orders.models import Order, Purchase
 from marketplace.orders.states import OrderState
@@ -185,8 +186,6 @@ def share_document(tx: Transaction, document_id: UUID, kind: DocumentKind, reade
 
     Raises NotFound outside the actor's own files, RuleViolation (`document-kind`) for a file of another kind.
     """
-    from marketplace.documents.service import let_read
-
     document = documents.readable_document(tx.session, tx.actor, document_id)
     if document.kind is not kind:
         raise RuleViolation("这个文件不是这一类单据", slug="document-kind", expected=kind.value)
