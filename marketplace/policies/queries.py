@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
 from marketplace.accounts.models import Region
@@ -30,11 +31,11 @@ def policy_rows(session: Session, keys: Sequence[str], day: date, scope: str = "
     rows = session.scalars(
         sa.select(Policy)
         .where(Policy.key.in_(keys), Policy.scope_code.in_(chain), Policy.valid_from <= day)
-        .distinct(Policy.key, Policy.scope_code, Policy.valid_from)
+        .ext(distinct_on(Policy.key, Policy.scope_code, Policy.valid_from))
         .order_by(Policy.key, Policy.scope_code, Policy.valid_from, Policy.revision.desc())
     ).all()
     best: dict[str, Policy] = {}
-    # Rows come with rising beginnings: ordering by nearness, the last good one of a key wins.
+    # From far to near and from old to new: the last good row of a key wins.
     for row in sorted(rows, key=lambda r: (-chain.index(r.scope_code), r.valid_from)):
         if row.valid_to is None or row.valid_to >= day:
             best[row.key] = row
