@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from enum import StrEnum
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,22 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.accounts.models import CanteenMode
 from marketplace.database import Base, choice, row_id, uuid_pk
-
-
-class DeclarationState(StrEnum):
-    DRAFT = "draft"
-    SUBMITTED = "submitted"
-    APPROVED = "approved"
-    RETURNED = "returned"
-    WITHDRAWN = "withdrawn"
-
-
-class EntryKind(StrEnum):
-    ORDERED = "ordered"
-    ACCEPTED = "accepted"
-    PAID = "paid"
-    EVALUATED = "evaluated"
-    COUNTED = "counted"
+from marketplace.quota.ledger import EntryKind
+from marketplace.quota.states import DeclarationState
 
 
 class Declaration(Base):

@@ -1,0 +1,250 @@
+"""Compares each table with what the facts say. Reads only; every difference is named with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from marketplace.quota.ledger import states_of
+from marketplace.quota.rebuild import Rebuilt
+
+_STREAMED = {"stream_results": True, "yield_per": 2_000}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`what` names the table and column, `where` the row; what the facts say, and what the table says."""
+
+    what: str
+    where: str
+    expected: Any
+    found: Any
+
+    def line(self) -> str:
+        return f"{self.what} at {self.where}: expected {self.expected}, found {self.found}"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    stock_rows: int
+    entries: int
+    lines: int
+
+
+_STOCK = """
+    select s.lot_id::text, s.place_id::text, s.on_hand, s.reserved,
+           coalesce(m.on_hand, 0)::bigint, coalesce(m.reserved, 0)::bigint
+    from stock s left join (
+        select stock_id, sum(on_hand_delta) as on_hand, sum(reserved_delta) as reserved
+        from stock_movement group by stock_id) m on m.stock_id = s.id
+"""
+_LINES = """
+    select id::text, order_id::text, county_code, category_code, eligible, unit_price_fen, quantity, goods_fen,
+           cancelled_quantity, shipped_quantity, accepted_quantity, refused_quantity, accepted_fen, paid_fen
+    from order_line
+"""
+_LINE_NAMES = (
+    "order_id", "county_code", "category_code", "eligible", "unit_price_fen", "quantity", "goods_fen",
+    "cancelled_quantity", "shipped_quantity", "accepted_quantity", "refused_quantity", "accepted_fen", "paid_fen",
+)  # fmt: skip
+_ORDERS = "select id::text, number, goods_fen, accepted_fen, invoiced_fen, paid_fen from orders"
+_ORDER_NAMES = ("number", "goods_fen", "accepted_fen", "invoiced_fen", "paid_fen")
+_STANDINGS = """
+    select line_id::text, order_id::text, order_number, agency_id::text, purpose, county_code, buyer_county_code,
+           category_code, eligible, policy_version, states, ordered_fen, accepted_fen, paid_fen, evaluated,
+           evaluated_fen, counted_fen
+    from line_standing
+"""
+_STANDING_NAMES = (
+    "order_id", "order_number", "agency_id", "purpose", "county_code", "buyer_county_code", "category_code",
+    "eligible", "policy_version", "states", "ordered_fen", "accepted_fen", "paid_fen", "evaluated",
+    "evaluated_fen", "counted_fen",
+)  # fmt: skip
+_ENTRIES = """
+    select fact_id::text, line_id::text, kind, amount_fen, occurred_on::text,
+           to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), year, period, adjusts, source,
+           agency_id::text, purpose, county_code, buyer_county_code, category_code, eligible, policy_version,
+           order_id::text, order_number
+    from reserve_entry where source = 'own'
+"""
+_ENTRY_NAMES = (
+    "amount_fen", "occurred_on", "recorded_at", "year", "period", "adjusts", "source", "agency_id", "purpose",
+    "county_code", "buyer_county_code", "category_code", "eligible", "policy_version", "order_id", "order_number",
+)  # fmt: skip
+_DECLARATIONS = (
+    "select id::text, agency_id::text, year, state, current_version, approved_version from declaration"
+)
+_DECLARATION_NAMES = ("agency_id", "year", "state", "current_version", "approved_version")
+_VERSIONS = """
+    select declaration_id::text, number, canteen, base_fen, share_bp, reserve_fen, represented_by_id::text,
+           contractor_id::text, policy_version
+    from declaration_version
+"""
+_VERSION_NAMES = (
+    "canteen", "base_fen", "share_bp", "reserve_fen", "represented_by_id", "contractor_id", "policy_version",
+)  # fmt: skip
+
+Row = tuple[Hashable, tuple[Any, ...]]
+
+
+class _Comparison:
+    def __init__(self, connection: sa.Connection, differences: list[Difference]) -> None:
+        self.connection = connection
+        self.differences = differences
+
+    def rows(self, statement: str) -> Iterator[Any]:
+        yield from self.connection.exec_driver_sql(statement, execution_options=_STREAMED)
+
+    def table(
+        self,
+        name: str,
+        names: tuple[str, ...],
+        rows: Iterator[Row],
+        expected: Mapping[Any, Any],
+        read: Callable[[Any], tuple[Any, ...]],
+    ) -> int:
+        """Each row of a table against its expected values, both ways. Returns how many rows there are.
+
+        A key that comes twice in the table is a difference too.
+        """
+        seen: set[Hashable] = set()
+        count = 0
+        for key, found in rows:
+            count += 1
+            where = _place(key)
+            if key in seen:
+                self.differences.append(Difference(name, where, "one row", "more than one"))
+                continue
+            seen.add(key)
+            told = expected.get(key)
+            if told is None:
+                self.differences.append(
+                    Difference(name, where, "no row", dict(zip(names, found, strict=True)))
+                )
+                continue
+            values = read(told)
+            if values != found:
+                for column, want, have in zip(names, values, found, strict=True):
+                    if want != have:
+                        self.differences.append(Difference(f"{name}.{column}", where, want, have))
+        for key in expected.keys() - seen:
+            values = read(expected[key])
+            self.differences.append(
+                Difference(name, _place(key), dict(zip(names, values, strict=True)), "no row")
+            )
+        return count
+
+
+def _place(key: Hashable) -> str:
+    return " ".join(str(part) for part in key) if isinstance(key, tuple) else str(key)
+
+
+def compare_tables(connection: sa.Connection, rebuilt: Rebuilt, differences: list[Difference]) -> Sizes:
+    """Adds every difference to `differences`; returns how many rows of each kind were compared."""
+    comparison = _Comparison(connection, differences)
+    stock_rows = _compare_stock(comparison, rebuilt)
+    lines = comparison.table(
+        "order_line",
+        _LINE_NAMES,
+        ((row[0], tuple(row[1:])) for row in comparison.rows(_LINES)),
+        rebuilt.lines,
+        lambda line: (
+            line.order, line.county, line.category, line.eligible, line.unit_price_fen, line.quantity,
+            line.goods_fen, line.cancelled, line.shipped, line.accepted, line.refused, line.accepted_fen,
+            line.paid_fen,
+        ),
+    )  # fmt: skip
+    comparison.table(
+        "orders",
+        _ORDER_NAMES,
+        ((row[0], tuple(row[1:])) for row in comparison.rows(_ORDERS)),
+        rebuilt.orders,
+        lambda order: (
+            order.number, order.goods_fen, order.accepted_fen, order.invoiced_fen, order.paid_fen,
+        ),
+    )  # fmt: skip
+    _compare_standings(comparison, rebuilt)
+    entries = comparison.table(
+        "reserve_entry",
+        _ENTRY_NAMES,
+        (((row[0], row[1], row[2]), tuple(row[3:])) for row in comparison.rows(_ENTRIES)),
+        rebuilt.entries,
+        tuple,
+    )
+    _compare_declarations(comparison, rebuilt)
+    return Sizes(stock_rows, entries, lines)
+
+
+def _compare_stock(comparison: _Comparison, rebuilt: Rebuilt) -> int:
+    count = 0
+    seen = set()
+    for lot, place, on_hand, reserved, moved_on_hand, moved_reserved in comparison.rows(_STOCK):
+        count += 1
+        seen.add((lot, place))
+        told = rebuilt.stock.get((lot, place), [0, 0])
+        where = f"lot {lot} place {place}"
+        for what, want, have in (
+            ("stock.on_hand", told[0], on_hand),
+            ("stock.reserved", told[1], reserved),
+            ("stock_movement.on_hand_delta", told[0], moved_on_hand),
+            ("stock_movement.reserved_delta", told[1], moved_reserved),
+        ):
+            if want != have:
+                comparison.differences.append(Difference(what, where, want, have))
+    for (lot, place), told in rebuilt.stock.items():
+        if (lot, place) not in seen:
+            comparison.differences.append(Difference("stock", f"lot {lot} place {place}", told, "no row"))
+    return count
+
+
+def _compare_standings(comparison: _Comparison, rebuilt: Rebuilt) -> None:
+    comparison.table(
+        "line_standing",
+        _STANDING_NAMES,
+        (
+            (row[0], (*row[1:10], _states(row[10]), *row[11:]))
+            for row in comparison.rows(_STANDINGS)
+        ),
+        rebuilt.standing,
+        lambda s: (
+            s.order, s.order_number, s.agency, s.purpose, s.county, s.buyer_county, s.category, s.eligible,
+            s.policy_version, s.states, s.ordered_fen, s.accepted_fen, s.paid_fen, s.evaluated, s.evaluated_fen,
+            s.counted_fen,
+        ),
+    )  # fmt: skip
+
+
+def _states(text: str) -> Any:
+    try:
+        return states_of(text)
+    except ValueError:
+        return text
+
+
+def _compare_declarations(comparison: _Comparison, rebuilt: Rebuilt) -> None:
+    comparison.table(
+        "declaration",
+        _DECLARATION_NAMES,
+        ((row[0], tuple(row[1:])) for row in comparison.rows(_DECLARATIONS)),
+        rebuilt.declarations,
+        lambda d: (d.agency, d.year, d.state, d.current, d.approved),
+    )
+    versions = {
+        (declaration, number): version
+        for declaration, sums in rebuilt.declarations.items()
+        for number, version in sums.versions.items()
+    }
+    comparison.table(
+        "declaration_version",
+        _VERSION_NAMES,
+        (((row[0], row[1]), tuple(row[2:])) for row in comparison.rows(_VERSIONS)),
+        versions,
+        tuple,
+    )
+    found = {row[0] for row in comparison.rows("select period from period_close")}
+    for period in sorted(found ^ rebuilt.closed):
+        told = ("closed", "open") if period in rebuilt.closed else ("open", "closed")
+        comparison.differences.append(Difference("period_close", period, *told))

@@ -1,0 +1,316 @@
+"""The figures of a budget year: one table of trade by any key, and the reserves where they belong to the key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from marketplace.accounts.models import Region
+from marketplace.actors import Actor, Permission
+from marketplace.catalog.models import Category
+from marketplace.clock import SHANGHAI, now, today
+from marketplace.errors import NotFound
+from marketplace.journal.models import Checkpoint, Fact, Seal
+from marketplace.paging import decode_cursor, encode_cursor
+from marketplace.policies.queries import policy_rows
+from marketplace.quota.ledger import EntryKind
+from marketplace.quota.models import Declaration, DeclarationVersion, ReserveEntry
+from marketplace.quota.rules import ranks
+from marketplace.quota.scope import units, visible_agencies
+from marketplace.values import ratio_bp
+
+PAGE = 1_000
+STAGES = tuple(f"{kind.value}_fen" for kind in EntryKind)
+PURPOSES = {
+    "canteen": "食堂采购",
+    "union": "工会福利",
+    "condolence": "慰问",
+    "personal": "个人购买",
+    "social": "社会购买",
+    "resale": "渠道经销",
+}
+STATE_NAMES = {"ordered": "已确认订单", "accepted": "已验收", "paid": "已付款", "evaluated": "已评价"}
+
+
+class By(StrEnum):
+    AGENCY = "agency"
+    DEPARTMENT = "department"
+    ORIGIN_COUNTY = "origin_county"
+    BUYER_COUNTY = "buyer_county"
+    CATEGORY = "category"
+    PURPOSE = "purpose"
+    MONTH = "month"
+
+
+# Only these keys own a reserve: where goods come from, or what they are, has none.
+WITH_RESERVE = frozenset({By.AGENCY, By.DEPARTMENT, By.BUYER_COUNTY})
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The state of the journal that figures stand on. `tree_size` bounds the facts when `sealed_only`."""
+
+    time: datetime
+    tree_size: int
+    sealed_only: bool
+
+    def view(self) -> dict[str, Any]:
+        return {"time": self.time, "tree_size": self.tree_size}
+
+
+def parse_as_of(text: str) -> datetime:
+    """An instant with its offset, or a day (its end in Shanghai). Raises ValueError."""
+    if len(text) == 10:
+        day = date.fromisoformat(text)
+        return datetime.combine(day + timedelta(days=1), time.min, SHANGHAI) - timedelta(microseconds=1)
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("an instant needs an offset")
+    return at
+
+
+def moment(session: Session, as_of: datetime | None) -> Moment:
+    """The largest signed tree whose checkpoint was made by `as_of`; without it, now and the present tree.
+
+    Before the first checkpoint the tree is empty.
+    """
+    if as_of is None:
+        return Moment(
+            now(), int(session.scalar(sa.select(sa.func.coalesce(sa.func.max(Seal.seq), 0))) or 0), False
+        )
+    row = session.execute(
+        sa.select(Checkpoint.tree_size, Checkpoint.made_at)
+        .where(Checkpoint.made_at <= as_of)
+        .order_by(Checkpoint.tree_size.desc())
+        .limit(1)
+    ).one_or_none()
+    return Moment(as_of, 0, True) if row is None else Moment(row.made_at, row.tree_size, True)
+
+
+def entry_key(by: By, unit: Any) -> sa.ColumnElement[Any]:
+    """The column of an entry (or of its agency) by which figures are grouped, as text."""
+    columns: dict[By, Any] = {
+        By.AGENCY: sa.cast(unit.c.id, sa.Text),
+        By.DEPARTMENT: sa.cast(unit.c.department, sa.Text),
+        By.ORIGIN_COUNTY: ReserveEntry.county_code,
+        By.BUYER_COUNTY: ReserveEntry.buyer_county_code,
+        By.CATEGORY: ReserveEntry.category_code,
+        By.PURPOSE: ReserveEntry.purpose,
+        By.MONTH: ReserveEntry.period,
+    }
+    column: sa.ColumnElement[Any] = columns[by]
+    return column
+
+
+def entries_until(statement: sa.Select[Any], at: Moment) -> sa.Select[Any]:
+    """Only entries whose fact stands in the tree of `at`."""
+    if not at.sealed_only:
+        return statement
+    return statement.join(Seal, Seal.fact_id == ReserveEntry.fact_id).where(Seal.seq <= at.tree_size)
+
+
+def approved_versions(year: int, at: Moment) -> sa.Subquery:
+    """One row per declared agency: the version whose approval counts at `at`."""
+    if at.sealed_only:
+        approval = (
+            sa.select(
+                Fact.subject_id.label("declaration_id"),
+                sa.cast(sa.cast(Fact.body, sa.JSON)["data"]["number"].as_string(), sa.BigInteger).label(
+                    "number"
+                ),
+            )
+            .join(Seal, Seal.fact_id == Fact.id)
+            .where(
+                Fact.subject_type == "declaration",
+                Fact.kind == "declaration.approved",
+                Seal.seq <= at.tree_size,
+            )
+            .distinct(Fact.subject_id)
+            .order_by(Fact.subject_id, Seal.seq.desc())
+            .subquery("approval")
+        )
+        approved: Any = approval.c.number
+        base = sa.select(Declaration.agency_id).join(approval, approval.c.declaration_id == Declaration.id)
+    else:
+        approved = Declaration.approved_version
+        base = sa.select(Declaration.agency_id)
+    return (
+        base.add_columns(
+            DeclarationVersion.declaration_id,
+            DeclarationVersion.number,
+            DeclarationVersion.canteen,
+            DeclarationVersion.base_fen,
+            DeclarationVersion.reserve_fen,
+        )
+        .join(
+            DeclarationVersion,
+            sa.and_(
+                DeclarationVersion.declaration_id == Declaration.id, DeclarationVersion.number == approved
+            ),
+        )
+        .where(Declaration.year == year)
+        .subquery("approved")
+    )
+
+
+def summary(
+    session: Session,
+    actor: Actor,
+    *,
+    year: int,
+    by: By = By.AGENCY,
+    as_of: datetime | None = None,
+    limit: int = PAGE,
+    after: str | None = None,
+) -> dict[str, Any]:
+    """Figures of a budget year in fen, grouped by one key: {items, next, total, as_of, basis}.
+
+    Only agencies that count in the city, and of them what the actor may see. Trade adds up to the same total in
+    every grouping; reserve, declared and completion exist by agency, department and buyer county. `declared`
+    counts approved declarations, `missing` those who owe one: members of a shared canteen owe none. Completion
+    (basis points) is None without a reserve and may exceed 10,000. Raises BadCursor (`bad-cursor`).
+    """
+    actor.require(Permission.QUOTA_READ)
+    at = moment(session, as_of)
+    scope = visible_agencies(actor)
+    rows, total, versions = _trade(session, year, by, at, scope)
+    if by in WITH_RESERVE:
+        _add_reserves(session, year, by, at, scope, rows, total)
+    items = sorted(rows.values(), key=lambda r: (r.get("rank") or PAGE**3, r["sort"], r["key"]))
+    start = 0
+    if after is not None:
+        (key,) = decode_cursor(after, 1)
+        start = next((n + 1 for n, r in enumerate(items) if r["key"] == key), len(items))
+    page = items[start : start + limit]
+    more = start + limit < len(items)
+    return {
+        "items": page,
+        "next": encode_cursor([page[-1]["key"]]) if more else None,
+        "total": total,
+        "as_of": at.view(),
+        "basis": basis(session, year, by, at, versions),
+    }
+
+
+def _trade(
+    session: Session, year: int, by: By, at: Moment, scope: Any
+) -> tuple[dict[str, dict[str, Any]], dict[str, Any], Sequence[str]]:
+    unit = units(scope)
+    key = entry_key(by, unit)
+    stages = [
+        sa.func.coalesce(sa.func.sum(ReserveEntry.amount_fen).filter(ReserveEntry.kind == kind), 0).label(
+            f"{kind.value}_fen"
+        )
+        for kind in EntryKind
+    ]
+    statement = (
+        sa.select(
+            key.label("key"),
+            sa.func.grouping(key).label("is_total"),
+            sa.func.count(sa.distinct(ReserveEntry.agency_id)).label("agencies"),
+            sa.func.array_agg(sa.distinct(ReserveEntry.policy_version)).label("versions"),
+            *stages,
+        )
+        .select_from(ReserveEntry)
+        .join(unit, unit.c.id == ReserveEntry.agency_id)
+        .where(ReserveEntry.year == year, ReserveEntry.source == "own")
+        .group_by(sa.func.grouping_sets(sa.tuple_(key), sa.text("()")))
+    )
+    grouped = entries_until(statement, at).subquery("grouped")
+    name = {
+        By.ORIGIN_COUNTY: sa.select(Region.name).where(Region.code == grouped.c.key).scalar_subquery(),
+        By.BUYER_COUNTY: sa.select(Region.name).where(Region.code == grouped.c.key).scalar_subquery(),
+        By.CATEGORY: sa.select(Category.name).where(Category.code == grouped.c.key).scalar_subquery(),
+    }.get(by, grouped.c.key)
+    rows: dict[str, dict[str, Any]] = {}
+    total = {"agencies": 0, **dict.fromkeys(STAGES, 0)}
+    versions: Sequence[str] = ()
+    for row in session.execute(sa.select(grouped, name.label("name"))):
+        figures = {"agencies": row.agencies, **{stage: int(getattr(row, stage)) for stage in STAGES}}
+        if row.is_total:
+            total, versions = figures, row.versions or ()
+            continue
+        shown = PURPOSES.get(row.key, row.key) if by is By.PURPOSE else row.name or row.key
+        rows[row.key] = {"key": row.key, "name": shown, "sort": row.key, **figures}
+    return rows, total, versions
+
+
+def _add_reserves(
+    session: Session,
+    year: int,
+    by: By,
+    at: Moment,
+    scope: Any,
+    rows: dict[str, dict[str, Any]],
+    total: dict[str, Any],
+) -> None:
+    """Names, numbers of agencies, reserves, completion and rank, added to `rows` and `total` in place."""
+    unit = units(scope)
+    approved = approved_versions(year, at)
+    key, name, order = {
+        By.AGENCY: (sa.cast(unit.c.id, sa.Text), unit.c.name, unit.c.pinyin_key),
+        By.DEPARTMENT: (sa.cast(unit.c.department, sa.Text), unit.c.department_name, unit.c.department_key),
+        By.BUYER_COUNTY: (unit.c.region_code, Region.name, Region.code),
+    }[by]
+    missing = sa.and_(
+        approved.c.agency_id.is_(None), sa.func.coalesce(unit.c.canteen_mode, "own") != "shared"
+    )
+    statement = (
+        sa.select(
+            key.label("key"),
+            name.label("name"),
+            order.label("sort"),
+            sa.func.count().label("agencies"),
+            sa.func.count(approved.c.agency_id).label("declared"),
+            sa.func.count().filter(missing).label("missing"),
+            sa.func.coalesce(sa.func.sum(approved.c.reserve_fen), 0).label("reserve_fen"),
+        )
+        .select_from(unit)
+        .join(Region, Region.code == unit.c.region_code)
+        .outerjoin(approved, approved.c.agency_id == unit.c.id)
+        .group_by(key, name, order)
+    )
+    own = ("agencies", "declared", "missing", "reserve_fen")
+    for row in rows.values():
+        row.update(dict.fromkeys(own, 0))
+    for found in session.execute(statement):
+        row = rows.setdefault(found.key, {"key": found.key, **dict.fromkeys(STAGES, 0)})
+        row.update(
+            name=found.name, sort=found.sort, **{column: int(getattr(found, column)) for column in own}
+        )
+    total.update({column: sum(row[column] for row in rows.values()) for column in own})
+    for figures in (*rows.values(), total):
+        figures["completion_bp"] = ratio_bp(figures["counted_fen"], figures["reserve_fen"])
+    keys = list(rows)
+    for row_key, rank in zip(keys, ranks([rows[k]["completion_bp"] for k in keys]), strict=True):
+        rows[row_key]["rank"] = rank
+
+
+def basis(session: Session, year: int, by: By, at: Moment, versions: Sequence[str]) -> dict[str, Any]:
+    """口径: what a table must print below its title. The lines of a year may be of several policy versions."""
+    day = min(today(), date(year, 12, 31))
+    try:
+        rows = policy_rows(session, ["counted_states"], max(day, date(year, 1, 1)))
+        row = rows["counted_states"]
+        states = [str(s) for s in row.value]
+        present = f"counted_states@{row.valid_from.isoformat()}.{row.revision}"
+    except NotFound:
+        states, present = [], None
+    return {
+        "year": year,
+        "by": by.value,
+        "policy_versions": sorted(versions) or ([present] if present else []),
+        "counted_states": states,
+        "counted": "、".join(STATE_NAMES.get(s, s) for s in states),
+        "cut_off": at.view(),
+        "sealed_only": at.sealed_only,
+        "scope": "市内预算单位；本平台交易；不含运费；832平台导入另列",
+        "unit": "分",
+        "rounding": "合计在取整之前计算；预留份额进到分；百分数四舍五入到两位小数",
+    }
