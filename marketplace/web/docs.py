@@ -1,0 +1,151 @@
+"""What describes the API to its callers: the OpenAPI document, a page made of it, and a page for each problem."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Flask, Response, render_template
+from flask_smorest import Api
+from marshmallow import Schema, fields
+
+from marketplace.errors import NotFound
+from marketplace.web.edge import public
+from marketplace.web.problem_texts import SLUGS
+
+
+class ProblemErrorOut(Schema):
+    pointer = fields.String(
+        metadata={"description": "JSON pointer into the body, such as #/lines/0/quantity"}
+    )
+    parameter = fields.String(metadata={"description": "name of a query parameter"})
+    detail = fields.String(required=True)
+
+
+class ProblemOut(Schema):
+    """RFC 9457. Some problems have more members, such as `shortages`."""
+
+    type = fields.String(required=True, metadata={"description": "stable; its page says what to do"})
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String()
+    errors = fields.List(fields.Nested(ProblemErrorOut))
+
+
+def register_docs(app: Flask, api: Api) -> None:
+    """Public routes /api/openapi.json, /api/docs, /problems and /problems/<slug>."""
+    api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
+    made: dict[str, bytes] = {}
+
+    def spec() -> dict[str, Any]:
+        described: dict[str, Any] = api.spec.to_dict()
+        return described
+
+    @public
+    def openapi_json() -> Response:
+        if "json" not in made:
+            made["json"] = json.dumps(spec(), ensure_ascii=False, separators=(",", ":")).encode()
+        return Response(made["json"], mimetype="application/json")
+
+    @public
+    def api_docs() -> str:
+        described = spec()
+        return render_template(
+            "web/docs.html", info=described["info"], groups=_groups(described), schemas=_schemas(described)
+        )
+
+    @public
+    def problem_index() -> str:
+        return render_template("web/problems.html", slugs=dict(SLUGS.items()))
+
+    @public
+    def problem_page(slug: str) -> str:
+        """Raises NotFound for a slug that no error has."""
+        if slug not in SLUGS:
+            raise NotFound
+        return render_template("web/problems.html", slugs={slug: SLUGS[slug]})
+
+    app.add_url_rule("/api/openapi.json", "openapi_json", openapi_json)
+    app.add_url_rule("/api/docs", "api_docs", api_docs)
+    app.add_url_rule("/problems", "problem_index", problem_index)
+    app.add_url_rule("/problems/<slug>", "problem_page", problem_page)
+
+
+def _groups(spec: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Operations by tag, in the order of the document."""
+    groups: dict[str, list[dict[str, Any]]] = {tag["name"]: [] for tag in spec.get("tags", [])}
+    for path, item in spec.get("paths", {}).items():
+        shared = item.get("parameters", [])
+        for method in ("get", "post", "put", "patch", "delete"):
+            operation = item.get(method)
+            if operation is None:
+                continue
+            body = operation.get("requestBody", {}).get("content", {})
+            line = {
+                "method": method.upper(),
+                "path": path,
+                "summary": operation.get("summary", ""),
+                "description": operation.get("description", ""),
+                "parameters": [
+                    {
+                        "name": p["name"],
+                        "in": p["in"],
+                        "required": p.get("required", False),
+                        "shape": shape(p.get("schema", {})),
+                    }
+                    for p in [*shared, *operation.get("parameters", [])]
+                    if "name" in p
+                ],
+                "body": [(kind, shape(content.get("schema", {}))) for kind, content in body.items()],
+                "answers": [
+                    (status, shape(_first_schema(answer)))
+                    for status, answer in operation.get("responses", {}).items()
+                    if status != "default"
+                ],
+            }
+            for tag in operation.get("tags", ["other"]):
+                groups.setdefault(tag, []).append(line)
+    return {tag: lines for tag, lines in groups.items() if lines}
+
+
+def _first_schema(answer: dict[str, Any]) -> dict[str, Any]:
+    return next((content.get("schema", {}) for content in answer.get("content", {}).values()), {})
+
+
+def _schemas(spec: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    found = spec.get("components", {}).get("schemas", {})
+    return {name: list(_fields(schema)) for name, schema in sorted(found.items())}
+
+
+def _fields(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    required = set(schema.get("required", []))
+    for name, field in schema.get("properties", {}).items():
+        yield {
+            "name": name,
+            "required": name in required,
+            "shape": shape(field),
+            "note": field.get("description", ""),
+        }
+
+
+def shape(schema: dict[str, Any]) -> str:
+    """A schema in a few words: `integer 1..100`, `[OrderOut]`, `string or null`."""
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    for word in ("allOf", "anyOf", "oneOf"):
+        if word in schema:
+            return " or ".join(shape(part) for part in schema[word])
+    kind = schema.get("type", "")
+    if kind == "array":
+        return f"[{shape(schema.get('items', {}))}]"
+    words = " or ".join(kind) if isinstance(kind, list) else str(kind)
+    if "enum" in schema:
+        return " | ".join(str(value) for value in schema["enum"])
+    low = schema.get("minimum", schema.get("minLength"))
+    high = schema.get("maximum", schema.get("maxLength"))
+    if low is not None or high is not None:
+        words += f" {'' if low is None else low}..{'' if high is None else high}"
+    if schema.get("format"):
+        words += f" ({schema['format']})"
+    return words

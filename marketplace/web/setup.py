@@ -1,0 +1,69 @@
+"""Puts the edges together: order of the steps of a request, blueprints, and the check that no route is forgotten.
+
+A request goes: request id and log, limits of its address, origin (CSRF), authentication, limit of its principal,
+strict reading, the view. An answer goes the other way, and every answer, errors too, gets the security headers.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from flask import Flask
+from flask_smorest import Api
+
+from marketplace.config import Settings
+from marketplace.web.authentication import register_authentication
+from marketplace.web.docs import ProblemOut, register_docs
+from marketplace.web.edge import public
+from marketplace.web.parsing import register_parsing
+from marketplace.web.problems import register_problems
+
+
+class UndeclaredRoute(Exception):
+    """Routes without `requires`, `public` or `operations`: the application does not start with them."""
+
+
+class _ProblemApi(Api):  # type: ignore[misc]
+    """The library's API with our error form: its own handler would answer in another one."""
+
+    ERROR_SCHEMA = ProblemOut
+    DEFAULT_ERROR_RESPONSE_NAME = "DEFAULT_ERROR"
+
+    def _register_error_handlers(self) -> None:
+        """Errors are answered in `problems.py` alone."""
+
+
+def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) -> None:
+    """Raises UndeclaredRoute naming every route that says nothing about who may call it."""
+    settings: Settings = app.config["SETTINGS"]
+    app.config.setdefault("API_TITLE", settings.platform_name)
+    app.config.setdefault("API_VERSION", "v1")
+    app.config.setdefault("OPENAPI_VERSION", "3.1.0")
+    register_problems(app)
+    register_authentication(app)
+    register_parsing(app)
+    api = _ProblemApi(app)
+    for blueprint in _blueprints(apis):
+        api.register_blueprint(blueprint)
+    for blueprint in _blueprints(pages):
+        app.register_blueprint(blueprint)
+    register_docs(app, api)
+    if "static" in app.view_functions:
+        public(app.view_functions["static"])
+    check_declared(app)
+
+
+def _blueprints(modules: list[ModuleType]) -> list[Any]:
+    return [blueprint for module in modules for blueprint in module.blueprints]
+
+
+def check_declared(app: Flask) -> None:
+    """Raises UndeclaredRoute (architecture, rule 3)."""
+    forgotten = sorted(
+        f"{rule.rule} ({rule.endpoint})"
+        for rule in app.url_map.iter_rules()
+        if not hasattr(app.view_functions[rule.endpoint], "declared_access")
+    )
+    if forgotten:
+        raise UndeclaredRoute(f"no permission is declared for: {', '.join(forgotten)}")
