@@ -129,12 +129,22 @@ def let_read(tx: Transaction, document_id: UUID, organisation_ids: Iterable[UUID
 
 def remove_abandoned(*, store: Store | None = None, limit: int = 100) -> int:
     """Remove bytes of uploads that never became a document, a day after they began; the worker calls it."""
+    abandoned = (
+        sa.select(DocumentUpload.document_id)
+        .where(DocumentUpload.finished_at.is_(None), DocumentUpload.started_at < now() - ABANDONED_AFTER)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    # Without its key no repeat can resume an upload while its bytes are being removed.
+    disown = (
+        sa.update(DocumentUpload)
+        .where(DocumentUpload.document_id.in_(abandoned))
+        .values(key=None)
+        .returning(DocumentUpload.document_id, DocumentUpload.storage_key)
+        .execution_options(synchronize_session=False)
+    )
     with housekeeping(["document_upload"]) as session:
-        rows = session.execute(
-            sa.select(DocumentUpload.document_id, DocumentUpload.storage_key)
-            .where(DocumentUpload.finished_at.is_(None), DocumentUpload.started_at < now() - ABANDONED_AFTER)
-            .limit(limit)
-        ).all()
+        rows = session.execute(disown).all()
     for row in rows:
         (store or current_store()).remove(row.storage_key)
     with housekeeping(["document_upload"]) as session:
