@@ -261,12 +261,3 @@ def touch_session(secret: str, at: datetime) -> None:
             .where(WebSession.digest == security.digest(secret), WebSession.seen_at < at - TOUCH_AFTER)
             .values(seen_at=at)
         )
-
-
-def remove_ended(keep: timedelta = timedelta(days=1)) -> None:
-    """Drop tokens, sessions and counters that ended a day ago; the worker calls it."""
-    limit = now() - keep
-    with housekeeping(["access_token", "web_session", "throttle"]) as session:
-        session.execute(sa.delete(AccessToken).where(AccessToken.expires_at < limit))
-        session.execute(sa.delete(WebSession).where(WebSession.expires_at < limit))
-        session.execute(sa.text("delete from throttle where window_start < :limit"), {"limit": limit})

@@ -16,7 +16,7 @@ import time_machine
 from flask import Flask
 
 from marketplace.accounts import queries, second_factor, security, sign_in, users
-from marketplace.accounts.models import AccessToken, User, WebSession
+from marketplace.accounts.models import AccessToken, User
 from marketplace.actors import Door, Permission, Role
 from marketplace.clock import now
 from marketplace.database import db
@@ -363,13 +363,3 @@ def test_the_tables_hold_no_secret_that_works(settings, people, enrolled):
     for canary in (PASSWORD, secret, token, session, *codes, *(c.replace("-", "") for c in codes)):
         assert canary not in dump
         assert canary.encode().hex() not in dump
-
-
-def test_ended_rows_are_removed_a_day_later(settings, people):
-    sign(settings, "seller1")
-    sign_in.create_session(settings, username="seller1", password=PASSWORD, address=HOME)
-
-    with time_machine.travel(now() + timedelta(days=3), tick=True):
-        sign_in.remove_ended()
-
-    assert (rows(AccessToken), rows(WebSession)) == (0, 0)
