@@ -24,6 +24,7 @@ from flask import Flask, Request, current_app, request
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, fields
 from webargs.multidictproxy import MultiDictProxy
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 
 from marketplace.errors import NotFound, RuleViolation
@@ -35,6 +36,7 @@ R = TypeVar("R")
 
 MAX_DEPTH = 20
 MAX_JSON_BYTES = 1_000_000
+MAX_ITEMS = 2_000  # of any list: four times what the longest list of a schema allows
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # A string is one token, closed or not, matched without going back: the scan is linear for any input.
@@ -219,6 +221,9 @@ def _check_value(value: Any, pointer: str) -> None:
     if isinstance(value, str):
         _check_text(value)
     elif isinstance(value, list):
+        if len(value) > MAX_ITEMS:
+            # Refused by length first: a schema would check each item, and list every error.
+            raise RuleViolation(errors=[{"pointer": pointer, "detail": f"最多{MAX_ITEMS}项"}])
         for index, item in enumerate(value):
             _check_value(item, f"{pointer}/{index}")
     elif isinstance(value, dict):
@@ -248,20 +253,20 @@ def _load_json(req: Request, schema: Schema) -> Any:
     return {}
 
 
-def _single(values: MultiDictProxy, schema: Schema) -> MultiDictProxy:
+def _single(given: MultiDict[str, str], schema: Schema) -> MultiDictProxy:
     lists = {f.data_key or name for name, f in schema.load_fields.items() if isinstance(f, fields.List)}
-    repeated = [name for name in values.data if name not in lists and len(values.data.getlist(name)) > 1]
+    repeated = [name for name, values in given.lists() if len(values) > 1 and name not in lists]
     if repeated:
         raise ValidationError({name: ["只能出现一次"] for name in repeated})
-    return values
+    return MultiDictProxy(given, schema)
 
 
 def _load_query(req: Request, schema: Schema) -> Any:
-    return _single(MultiDictProxy(req.args, schema), schema)
+    return _single(req.args, schema)
 
 
 def _load_form(req: Request, schema: Schema) -> Any:
     for name, values in req.form.lists():
         if "\x00" in name or any("\x00" in value for value in values):
             raise ValidationError({name.replace("\x00", ""): ["不能有空字符"]})
-    return _single(MultiDictProxy(req.form, schema), schema)
+    return _single(req.form, schema)

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterable
 from datetime import date, datetime
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import structlog
@@ -82,10 +82,10 @@ def _replayed(stored: Replayed) -> Response:
 
 def _http_error(error: HTTPException) -> AnyResponse:
     if error.response is not None:
-        return error.response  # type: ignore[return-value]
+        return cast(AnyResponse, error.response)
     status = error.code or 500
     if status < 400:
-        return error.get_response()  # type: ignore[return-value]
+        return error.get_response()
     given = dict(error.get_headers())
     headers = {name: given[name] for name in _KEPT if name in given}
     data = getattr(error, "data", None)
@@ -93,9 +93,9 @@ def _http_error(error: HTTPException) -> AnyResponse:
     if messages:
         listed = list(validation_errors(messages))
         return problem(status, "invalid", errors.RuleViolation.title, None, {"errors": listed}, headers)
-    slug = getattr(error, "slug", None)
-    if slug in SLUGS:
-        return problem(status, slug, SLUGS[slug].title, getattr(error, "reason", None), {}, headers)
+    named = str(getattr(error, "slug", ""))
+    if named in SLUGS:
+        return problem(status, named, SLUGS[named].title, getattr(error, "reason", None), {}, headers)
     slug, title = HTTP_TITLES.get(status, ("http-error", "请求没有成功"))
     return problem(status, slug, title, None, {}, headers)
 

@@ -14,10 +14,15 @@ from flask_smorest import Api
 
 from marketplace.config import Settings
 from marketplace.web.authentication import register_authentication
+from marketplace.web.cache import ReadCache, generation_of, register_live_kinds
 from marketplace.web.docs import ProblemOut, register_docs
 from marketplace.web.edge import public
+from marketplace.web.health import register_health
+from marketplace.web.limits import register_address_limit, register_principal_limit
+from marketplace.web.logs import register_logs
 from marketplace.web.parsing import register_parsing
 from marketplace.web.problems import register_problems
+from marketplace.web.security import register_security, trust_proxies
 
 
 class UndeclaredRoute(Exception):
@@ -41,7 +46,12 @@ def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) ->
     app.config.setdefault("API_VERSION", "v1")
     app.config.setdefault("OPENAPI_VERSION", "3.1.0")
     register_problems(app)
+    # Steps before the view run in this order; steps after it in the opposite one.
+    register_logs(app)
+    register_security(app)
+    register_address_limit(app)
     register_authentication(app)
+    register_principal_limit(app)
     register_parsing(app)
     api = _ProblemApi(app)
     for blueprint in _blueprints(apis):
@@ -49,9 +59,16 @@ def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) ->
     for blueprint in _blueprints(pages):
         app.register_blueprint(blueprint)
     register_docs(app, api)
+    register_health(app)
+    register_live_kinds(settings.state_folder)
     if "static" in app.view_functions:
         public(app.view_functions["static"])
     check_declared(app)
+    if settings.read_cache_seconds > 0:
+        generation = generation_of(settings.state_folder)
+        layer: Any = ReadCache(app.wsgi_app, settings.read_cache_seconds, generation)
+        app.wsgi_app = layer  # type: ignore[method-assign]
+    trust_proxies(app)
 
 
 def _blueprints(modules: list[ModuleType]) -> list[Any]:

@@ -1,0 +1,227 @@
+"""Rendered bytes of public reads, for at most READ_CACHE_SECONDS (2 at most, 0 = off), in front of Flask.
+
+Only GET without Cookie and Authorization under `CACHED` is kept, and only answers of status 200. The key is path,
+query and Accept-Language. Of several requests for one key at the same time, one is computed and the others wait for
+it.
+
+Recall, hold and take-down are live: their facts (`LIVE_KINDS`) raise a generation number after the commit. It lies in
+a file of the state folder that all processes of a machine map into memory, so workers see it with their next request.
+Other machines follow within READ_CACHE_SECONDS. What a QR code opens (/t/, /api/v1/trace) must be live everywhere,
+and counts its scans, so it is never kept here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marketplace.unit_of_work import RecordedFact, Transaction, register_projection
+from marketplace.web import metrics
+from marketplace.web.logs import log_cached, request_id_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+CACHED = ("/api/v1/products", "/api/v1/regions")
+LIVE_KINDS = (
+    "lot.held", "lot.unheld", "lot.released", "lot.recalled", "recall.opened", "recall.closed", "product.withdrawn",
+    "product.refused", "product.recognised", "product.edited",
+)  # fmt: skip
+MAX_ENTRIES = 2_000
+MAX_BYTES = 64_000_000
+MAX_ENTRY_BYTES = 2_000_000
+WAIT_SECONDS = 5.0
+# They make the answer depend on what the caller holds already.
+_CONDITIONS = (
+    "HTTP_IF_NONE_MATCH",
+    "HTTP_IF_MODIFIED_SINCE",
+    "HTTP_RANGE",
+    "HTTP_COOKIE",
+    "HTTP_AUTHORIZATION",
+)
+
+Key = tuple[str, str, str]
+
+
+class Generation:
+    """A number that all processes of this machine see; raising it makes every kept answer worthless."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._handle = os.open(folder / "read-cache-generation", os.O_RDWR | os.O_CREAT, 0o600)
+        if os.fstat(self._handle).st_size < 8:
+            os.ftruncate(self._handle, 8)
+        self._memory = mmap.mmap(self._handle, 8)
+
+    def current(self) -> int:
+        return int(struct.unpack("<Q", self._memory[:8])[0])
+
+    def advance(self) -> None:
+        fcntl.flock(self._handle, fcntl.LOCK_EX)
+        try:
+            self._memory[:8] = struct.pack("<Q", self.current() + 1)
+        finally:
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
+
+
+_generations: dict[Path, Generation] = {}
+
+
+def generation_of(folder: Path) -> Generation:
+    if folder not in _generations:
+        _generations[folder] = Generation(folder)
+    return _generations[folder]
+
+
+def purge_all() -> None:
+    """Forget all kept answers, in every process of this machine that serves from a state folder known here."""
+    for generation in _generations.values():
+        generation.advance()
+
+
+def _purge_after_commit(tx: Transaction, fact: RecordedFact) -> None:
+    tx.after_commit.append(purge_all)
+
+
+def register_live_kinds(folder: Path) -> None:
+    """Forget kept answers once a fact that must be seen at once is committed, whichever process records it."""
+    generation_of(folder)
+    for kind in LIVE_KINDS:
+        register_projection(kind, _purge_after_commit)
+
+
+@dataclass(frozen=True)
+class Kept:
+    status: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    route: str
+    made_at: float
+    generation: int
+
+
+class ReadCache:
+    """The WSGI layer. Thread-safe; bounded in entries and bytes, the oldest go first."""
+
+    def __init__(self, application: WSGIApplication, seconds: float, generation: Generation) -> None:
+        self._application = application
+        self._seconds = seconds
+        self._generation = generation
+        self._kept: OrderedDict[Key, Kept] = OrderedDict()
+        self._bytes = 0
+        self._under_way: dict[Key, threading.Event] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        key = self._key(environ)
+        if key is None:
+            return self._application(environ, start_response)
+        started = time.perf_counter()
+        kept, mine = self._find(key)
+        outcome = "hit"
+        if kept is None and mine is None:
+            # Somebody else computes this answer now.
+            with self._lock:
+                event = self._under_way.get(key)
+            if event is not None:
+                event.wait(WAIT_SECONDS)
+            kept, mine = self._find(key)
+            outcome = "waited"
+        if kept is not None:
+            metrics.CACHE.labels(metrics.worker(), outcome).inc()
+            return self._send(kept, environ, start_response, started)
+        metrics.CACHE.labels(metrics.worker(), "miss").inc()
+        try:
+            return self._compute(key, environ, start_response)
+        finally:
+            if mine is not None:
+                with self._lock:
+                    self._under_way.pop(key, None)
+                mine.set()
+
+    def _key(self, environ: WSGIEnvironment) -> Key | None:
+        path = environ.get("PATH_INFO", "")
+        if environ["REQUEST_METHOD"] != "GET" or not path.startswith(CACHED):
+            return None
+        if any(name in environ for name in _CONDITIONS):
+            return None
+        return path, environ.get("QUERY_STRING", ""), environ.get("HTTP_ACCEPT_LANGUAGE", "")[:100]
+
+    def _find(self, key: Key) -> tuple[Kept | None, threading.Event | None]:
+        """A fresh answer, or the event of the one who computes it when that is the caller, or neither."""
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None:
+                age = time.monotonic() - kept.made_at
+                if age < self._seconds and kept.generation == self._generation.current():
+                    return kept, None
+                self._drop(key)
+            if key in self._under_way:
+                return None, None
+            event = self._under_way[key] = threading.Event()
+            return None, event
+
+    def _drop(self, key: Key) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._bytes -= len(kept.body)
+
+    def _send(
+        self, kept: Kept, environ: WSGIEnvironment, start_response: StartResponse, started: float
+    ) -> list[bytes]:
+        request_id = request_id_of(environ.get("HTTP_X_REQUEST_ID"))
+        age = str(int(time.monotonic() - kept.made_at))
+        start_response(kept.status, [*kept.headers, ("X-Request-Id", request_id), ("Age", age)])
+        log_cached(request_id, kept.route, int(kept.status[:3]), time.perf_counter() - started)
+        return [kept.body]
+
+    def _compute(self, key: Key, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        # Read before the answer is made: a purge in between makes it worthless.
+        generation = self._generation.current()
+        told: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def listen(
+            status: str, headers: list[tuple[str, str]], exc_info: Any = None
+        ) -> Callable[[bytes], object]:
+            told.append((status, list(headers)))
+            return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+        chunks = self._application(environ, listen)
+        try:
+            body = b"".join(chunks)
+        finally:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+        status, headers = told[-1]
+        if status.startswith("200") and len(body) <= MAX_ENTRY_BYTES and _may_be_kept(headers):
+            route = environ.get("marketplace.route", "(none)")
+            kept = Kept(status, _lasting(headers), body, route, time.monotonic(), generation)
+            with self._lock:
+                self._drop(key)
+                self._kept[key] = kept
+                self._bytes += len(body)
+                while self._bytes > MAX_BYTES or len(self._kept) > MAX_ENTRIES:
+                    self._drop(next(iter(self._kept)))
+        return [body]
+
+
+def _may_be_kept(headers: list[tuple[str, str]]) -> bool:
+    named = {name.lower(): value.lower() for name, value in headers}
+    control = named.get("cache-control", "")
+    return "set-cookie" not in named and "no-store" not in control and "private" not in control
+
+
+def _lasting(headers: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Headers of the content; those of the one request that made it are left out."""
+    own = ("x-request-id", "date", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "age")
+    return tuple((name, value) for name, value in headers if name.lower() not in own)

@@ -1,0 +1,144 @@
+"""JSON lines on standard output: one for each request, and what went wrong. Never a body, never a person's data.
+
+The route stands in the line as its rule (`/api/v1/orders/<uuid:order_id>`), so neither query texts nor codes in
+addresses are kept. Lines hold ids of user and organisation, not names. Keeping them (180 days at least, 网络安全法)
+is the work of whatever reads standard output.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, request
+
+from marketplace.actors import Actor
+from marketplace.config import Settings
+from marketplace.values import uuid7
+from marketplace.web import metrics
+
+log = structlog.get_logger("marketplace.requests")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+_QUIET = frozenset({"livez", "readyz", "metrics", "static"})
+
+HIDDEN = "[hidden]"
+_SECRET_KEYS = re.compile(
+    r"authorization|cookie|passw|token|otp|secret|api_?key|phone|mobile|bank_account|account_number|id_card"
+    r"|id_number|credential",
+    re.IGNORECASE,
+)
+_EDGE, _END = r"(?<![0-9A-Za-z])", r"(?![0-9A-Za-z])"
+_SECRET_TEXTS = (
+    re.compile(r"(?i)(?<![0-9a-z])(?:bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"),
+    re.compile(rf"{_EDGE}[1-9]\d{{16}}[0-9Xx]{_END}"),  # identity card
+    re.compile(
+        rf"{_EDGE}\d{{4}}(?:[ -]?\d{{4}}){{3}}(?:[ -]?\d{{1,3}})?{_END}"
+    ),  # bank account, also in groups
+    re.compile(
+        rf"(?:(?<![0-9A-Za-z+])\+?86[ -]?|{_EDGE})1[3-9]\d[ -]?\d{{4}}[ -]?\d{{4}}{_END}"
+    ),  # mobile phone
+    re.compile(rf"{_EDGE}0\d{{2,3}}-\d{{7,8}}{_END}"),  # telephone
+)
+
+
+def configure(level: str) -> None:
+    """Set up structlog for this process. `level` is a name such as INFO."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            redact,
+            structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+        ),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Hide what could sign in or name a person, by key and by shape, however deep it lies."""
+    return {key: HIDDEN if _SECRET_KEYS.search(key) else _clean(value) for key, value in event.items()}
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        for pattern in _SECRET_TEXTS:
+            value = pattern.sub(HIDDEN, value)
+        return value
+    if isinstance(value, Mapping):
+        return {
+            key: HIDDEN if _SECRET_KEYS.search(str(key)) else _clean(below) for key, below in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(below) for below in value]
+    return value
+
+
+def register_logs(app: Flask) -> None:
+    settings: Settings = app.config["SETTINGS"]
+    configure(settings.log_level)
+    app.before_request(_begin)
+    app.after_request(_finish)
+
+
+def request_id_of(given: str | None) -> str:
+    """The caller's X-Request-Id when it is harmless, else a new one."""
+    return given if given and _REQUEST_ID.fullmatch(given) else str(uuid7())
+
+
+def _begin() -> None:
+    g.started = time.perf_counter()
+    g.request_id = request_id_of(request.headers.get("X-Request-Id"))
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def route_of_request() -> str:
+    return request.url_rule.rule if request.url_rule is not None else "(none)"
+
+
+def _finish(response: Response) -> Response:
+    seconds = time.perf_counter() - g.started if "started" in g else 0.0
+    if "request_id" in g:
+        response.headers["X-Request-Id"] = g.request_id
+    route = route_of_request()
+    request.environ["marketplace.route"] = route
+    metrics.observe(request.method, route, response.status_code, seconds)
+    actor = g.get("actor")
+    signed_in = actor if isinstance(actor, Actor) and actor.user_id is not None else None
+    write = log.debug if request.endpoint in _QUIET else log.info
+    write(
+        "request",
+        method=request.method,
+        route=route,
+        status=response.status_code,
+        ms=round(seconds * 1000, 1),
+        actor=None if signed_in is None else str(signed_in.user_id),
+        organisation=None if signed_in is None else str(signed_in.organisation_id),
+        door=None if signed_in is None else signed_in.door.value,
+        problem=g.get("problem"),
+    )
+    return response
+
+
+def log_cached(request_id: str, route: str, status: int, seconds: float) -> None:
+    """The line of a request that was answered from the read cache."""
+    metrics.observe("GET", route, status, seconds)
+    log.info(
+        "request",
+        request_id=request_id,
+        method="GET",
+        route=route,
+        status=status,
+        ms=round(seconds * 1000, 1),
+        cached=True,
+    )
