@@ -24,6 +24,14 @@ class CertificateKind(StrEnum):
     SC_LICENCE = "sc_licence"
 
 
+class HoldCause(StrEnum):
+    """Who or what took a lot off sale; it decides who may put it back."""
+
+    SELLER = "seller"
+    REGULATOR = "regulator"
+    FAILED_SAMPLE = "failed_sample"
+
+
 class Grower(Base):
     """种植户/养殖户 of a seller: never signs in, never public."""
 
@@ -93,6 +101,22 @@ class Inspection(Base):
     document_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("document.id"))
     recorded_by_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("organisation.id"))
     recorded_at: Mapped[datetime]
+
+
+class LotHold(Base):
+    """One reason why a lot is off sale. It goes back on sale when every hold of it is lifted."""
+
+    __tablename__ = "lot_hold"
+    __table_args__ = (sa.Index("ix_lot_hold_open", "lot_id", postgresql_where=sa.text("lifted_at is null")),)
+
+    id: Mapped[uuid_pk]
+    lot_id: Mapped[UUID] = mapped_column(sa.ForeignKey("lot.id"))
+    cause: Mapped[HoldCause] = choice(HoldCause, "hold_cause")
+    organisation_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("organisation.id"))
+    inspection_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("inspection.id"))
+    reason: Mapped[str]
+    held_at: Mapped[datetime]
+    lifted_at: Mapped[datetime | None]
 
 
 class TraceScan(Base):
