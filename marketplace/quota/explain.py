@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from marketplace.accounts.models import Organisation, Township
 from marketplace.actors import Actor, Permission
@@ -26,6 +26,7 @@ from marketplace.quota.scope import units, visible_agencies
 from marketplace.trace.models import Origin
 from marketplace.values import ratio_bp
 
+_Place = aliased(Seal)
 REASONS = {
     "not_accepted": "未验收",
     "not_paid": "未付款",
@@ -58,7 +59,10 @@ def entries(
     statement = (
         sa.select(
             ReserveEntry,
-            sa.select(Seal.seq).where(Seal.fact_id == ReserveEntry.fact_id).scalar_subquery().label("seq"),
+            sa.select(_Place.seq)
+            .where(_Place.fact_id == ReserveEntry.fact_id)
+            .scalar_subquery()
+            .label("seq"),
         )
         .join(unit, unit.c.id == ReserveEntry.agency_id)
         .where(ReserveEntry.year == year, ReserveEntry.source == "own")

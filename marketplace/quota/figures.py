@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from marketplace.accounts.models import Region
@@ -131,7 +132,7 @@ def approved_versions(year: int, at: Moment) -> sa.Subquery:
                 Fact.kind == "declaration.approved",
                 Seal.seq <= at.tree_size,
             )
-            .distinct(Fact.subject_id)
+            .ext(distinct_on(Fact.subject_id))
             .order_by(Fact.subject_id, Seal.seq.desc())
             .subquery("approval")
         )
