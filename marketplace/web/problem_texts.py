@@ -73,6 +73,7 @@ _NAMED: dict[str, tuple[str, str, str]] = {
                  "请用标准的 JSON 库生成内容，编码为不带 BOM 的 UTF-8。"),
     "foreign-origin": ("请求不是从本站页面发出的", "为防止跨站冒用，只接受从本站页面提交的表单。", "请打开本站页面后重新提交。"),
     "idempotency-key-invalid": ("Idempotency-Key 无效", "Idempotency-Key 要有1到255个可打印的 ASCII 字符。", "请换一个，例如一个 UUID。"),
+    "already-closed": ("已经关账", "这个月已经关账，数字不再改变。", "更正请记入本月。"),
     "above-accepted": ("超过验收金额", "开票金额超过了已验收而未开票的金额。", "请按验收金额开票。"),
     "document-kind": ("文件的种类不对", "这里要的是另一种文件。", "请上传或选择对应种类的文件。"),
     "gateway-not-configured": ("没有开通在线支付", "平台没有配置支付网关。", "请用对公转账付款。"),
