@@ -439,3 +439,23 @@ def test_the_system_may_read_everything(city: City):
         table = figures.summary(tx.session, system(), year=2026)
         tx.record("test.read", "test", uuid7())
     assert len(table["items"]) == 5
+
+
+def test_the_number_of_queries_does_not_grow_with_the_rows(city: City):
+    seen: list[str] = []
+
+    def count(connection, cursor, statement, *rest) -> None:
+        seen.append(statement)
+
+    counts = []
+    for _ in range(2):
+        city.trade("school", Want(1), Want(1, KONGTONG, "010103"))
+        seen.clear()
+        sa.event.listen(db.engine, "before_cursor_execute", count)
+        for by in (By.AGENCY, By.CATEGORY):
+            summary(city, by=by)
+        explain.entries(db.session(), city.poverty_office, year=2026, limit=100)
+        explain.pace(db.session(), city.poverty_office, agency_id=city.agencies["school"], year=2026)
+        sa.event.remove(db.engine, "before_cursor_execute", count)
+        counts.append(len(seen))
+    assert counts[0] == counts[1] <= 16
