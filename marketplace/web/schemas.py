@@ -25,7 +25,10 @@ def _not_blank(value: str) -> None:
 
 def text(maximum: int, *, required: bool = True, **kwargs: Any) -> fields.String:
     """A text of 1 to `maximum` characters that is not blank."""
-    checks: list[Callable[[Any], Any]] = [validate.Length(1, maximum, error=f"要有1到{maximum}个字"), _not_blank]
+    checks: list[Callable[[Any], Any]] = [
+        validate.Length(1, maximum, error=f"要有1到{maximum}个字"),
+        _not_blank,
+    ]
     return fields.String(required=required, validate=checks, **kwargs)
 
 
