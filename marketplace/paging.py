@@ -17,7 +17,8 @@ from marketplace.errors import RuleViolation
 DEFAULT_LIMIT = 24
 MAX_LIMIT = 100
 
-Key = tuple[sa.ColumnElement[Any], bool]  # column, descending
+# A column of the statement (plain or mapped) and whether it runs downwards.
+Key = tuple[sa.SQLColumnExpression[Any], bool]
 
 
 class BadCursor(RuleViolation):
@@ -53,7 +54,7 @@ def _plain(value: Any) -> str | int:
     return str(value) if isinstance(value, UUID) else value
 
 
-def _typed(column: sa.ColumnElement[Any], value: Any) -> sa.ColumnElement[Any]:
+def _typed(column: Any, value: Any) -> sa.ColumnElement[Any]:
     """The cursor's value as the column's type; the database casts it, a bad one is refused before."""
     kind = column.type.python_type
     readers: dict[type, Callable[[Any], Any]] = {
@@ -74,7 +75,7 @@ def _typed(column: sa.ColumnElement[Any], value: Any) -> sa.ColumnElement[Any]:
 
 def paginate(
     session: Session,
-    statement: sa.Select[Any],
+    statement: sa.Select[*tuple[Any, ...]],
     keys: Sequence[Key],
     *,
     limit: int = DEFAULT_LIMIT,
@@ -86,7 +87,7 @@ def paginate(
     `keys` order the rows totally (the last one is unique); they are added to the statement as columns. The keys
     may differ in direction. `shape` makes an item of a row.
     """
-    columns = [column.label(f"_key{n}") for n, (column, _) in enumerate(keys)]
+    columns: list[Any] = [column.label(f"_key{n}") for n, (column, _) in enumerate(keys)]
     statement = statement.add_columns(*columns)
     if after is not None:
         values = [_typed(c, v) for (c, _), v in zip(keys, decode_cursor(after, len(keys)), strict=True)]

@@ -138,6 +138,7 @@ class Transaction:
         kind: str,
         subject_type: str,
         subject_id: UUID,
+        /,
         *,
         parties: Iterable[UUID | None] = (),
         **data: Any,
@@ -146,6 +147,8 @@ class Transaction:
 
         `parties` are the organisations that may read it. Personal data must not be in `data`.
         """
+        if self.written:
+            raise RuntimeError("the facts were written already")
         fact = RecordedFact(
             id=uuid7(),
             kind=kind,
@@ -185,6 +188,17 @@ class Transaction:
                 },
             )
         return Reply(result, answer)
+
+    def render(self, result: Any) -> Answer | None:
+        """The bytes of `result`, for the one statement of a purchase that stores them itself."""
+        return None if self.once.render is None else self.once.render(result)
+
+    def take_fact_row(self, fact: RecordedFact) -> dict[str, Any]:
+        """Hand the only fact's row to the statement that inserts it; nothing may be recorded afterwards."""
+        if self.written or self.facts != [fact] or self.jobs:
+            raise RuntimeError("one fact and no job can be handed over, once")
+        self.written = True
+        return fact_row(fact, self.actor)
 
     def write_facts(self) -> None:
         """Insert the buffered facts and jobs, as the last statements, with all row locks held."""

@@ -134,9 +134,7 @@ def _organisation_facts(row: Organisation) -> dict[str, Any]:
 
 def _record_organisation(tx: Transaction, kind: str, row: Organisation) -> None:
     data = {name: _text(value) for name, value in _organisation_facts(row).items()}
-    fact = tx.record(kind, "organisation", row.id, parties=[row.id, row.parent_id], **data)
-    # `kind` of the organisation, set here since record() has an argument of that name.
-    fact.data["kind"] = row.kind.value
+    tx.record(kind, "organisation", row.id, parties=[row.id, row.parent_id], **data, kind=row.kind.value)
 
 
 def _text(value: Any) -> Any:

@@ -10,15 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from marketplace.catalog.states import ProductState as ProductState
 from marketplace.database import Base, choice, row_id, uuid_pk
-
-
-class ProductState(StrEnum):
-    DRAFT = "draft"
-    SUBMITTED = "submitted"
-    RECOGNISED = "recognised"
-    REFUSED = "refused"
-    WITHDRAWN = "withdrawn"
 
 
 class PricedBy(StrEnum):
@@ -91,6 +84,9 @@ class Product(Base):
             postgresql_where=sa.text("state = 'recognised'"),
         ),
         sa.Index("ix_product_price", "price_fen", "id", postgresql_where=sa.text("state = 'recognised'")),
+        sa.Index(
+            "ix_product_newest", "recognised_at", "id", postgresql_where=sa.text("state = 'recognised'")
+        ),
     )
 
     id: Mapped[uuid_pk]

@@ -69,7 +69,7 @@ def store_document(
             .where(DocumentUpload.document_id == document_id)
             .values(finished_at=tx.started_at)
         )
-        fact = tx.record(
+        tx.record(
             "document.stored",
             "document",
             document_id,
@@ -78,9 +78,8 @@ def store_document(
             sha256=sha256,
             size=len(content),
             content_type=recognised.content_type,
+            kind=row.kind.value,
         )
-        # `kind` of the document, set here since record() has an argument of that name.
-        fact.data["kind"] = row.kind.value
         return tx.answer(queries.document_view(row))
 
 

@@ -91,7 +91,7 @@ def issue_invoice(
             session.add(InvoiceOrder(invoice_id=invoice.id, order_id=order.id, amount_fen=amounts[order.id]))
             order.invoiced_fen += amounts[order.id]
         ledger.touch(session, locked)
-        fact = tx.record(
+        tx.record(
             "invoice.issued",
             "invoice",
             invoice.id,
@@ -105,9 +105,8 @@ def issue_invoice(
             orders=ledger.amounts_text(amounts),
             document=str(document.id),
             sha256=document.sha256,
+            kind=kind.value,
         )
-        # record() keeps the word for the fact's own kind.
-        fact.data["kind"] = kind.value
         return tx.answer(queries.invoice_view(session, invoice.id, actor))
 
 

@@ -1,0 +1,242 @@
+"""The three statements of a purchase: what it stands on, the locked stock, and everything it writes.
+
+The hot path of the house. One statement writes the guarded reservation, the purchase, its orders, lines,
+allocations, movements, the fact and the stored answer: measured at half the time of one insert per table. Its
+rows travel as JSON recordsets, one parameter a table, so the statement stays readable and is prepared once.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from marketplace.errors import NotFound
+from marketplace.orders.allocation import Candidate
+from marketplace.orders.rules import Buyer, Offer
+
+POLICY_KEYS = ("counted_states", "hold_hours", "confirm_hours")
+
+_CONTEXT = sa.text(
+    """
+    select b.id, b.kind, b.subkind, b.region_code, b.canteen_mode, b.canteen_partner_id,
+           f.id as f_id, f.kind as f_kind, f.subkind as f_subkind, f.region_code as f_region,
+           f.canteen_mode as f_mode, f.canteen_partner_id as f_partner,
+           (select jsonb_object_agg(key, jsonb_build_object('value', value, 'version', version)) from (
+                select distinct on (key) key, value, key || '@' || valid_from || '.' || revision as version
+                from policy
+                where key in ('counted_states', 'hold_hours', 'confirm_hours') and scope_code in ('', b.region_code)
+                  and valid_from <= cast(:today as date) and (valid_to is null or valid_to >= cast(:today as date))
+                order by key, length(scope_code) desc, valid_from desc, revision desc) k) as policies,
+           (select array_agg(county_code) from county_eligibility
+             where from_year <= :year and (to_year is null or to_year >= :year)) as counties,
+           (select p.id from payer_profile p
+             where p.organisation_id = coalesce(f.id, b.id)
+               and (p.id = cast(:profile as uuid) or (cast(:profile as uuid) is null and p.purpose = :purpose))
+             order by p.is_default desc, p.id limit 1) as profile_id,
+           (select c.id from canteen c
+             where c.organisation_id = coalesce(f.id, b.id)
+               and (cast(:canteen as uuid) is null or c.id = cast(:canteen as uuid)) order by c.id limit 1) as canteen_id,
+           next_number('CG', :year) as drawn
+    from organisation b left join organisation f on f.id = cast(:for_agency as uuid)
+    where b.id = :buyer
+    """
+)
+
+_OFFERS = sa.text(
+    """
+    select p.id, p.seller_id, o.name as seller_name, p.name, p.spec, p.pack_unit, p.net_g, p.priced_by,
+           p.category_code, p.county_code, p.min_order_quantity, p.order_multiple,
+           (o.admitted_on is not null and o.disabled_at is null) as admitted,
+           (select array_agg(array[t.min_quantity, t.price_fen] order by t.min_quantity)
+              from price_tier t join price_list l on l.id = t.price_list_id
+             where t.product_id = p.id and l.code = 'public') as ladder
+    from product p join organisation o on o.id = p.seller_id
+    where p.id = any(cast(:products as uuid[])) and p.state = 'recognised'
+    """
+)
+
+# The rows are locked in the order of their ids before anything is planned: a plan on unlocked values undersells.
+_LOCK = sa.text(
+    """
+    select s.id, l.product_id, l.id as lot_id, s.place_id, l.trace_code, l.best_before, l.harvested_on,
+           s.on_hand - s.reserved as free
+    from stock s
+    join lot l on l.id = s.lot_id
+    join place pl on pl.id = s.place_id
+    where l.product_id = any(cast(:products as uuid[])) and l.state = 'released'
+      and l.best_before >= cast(:earliest as date) and pl.organisation_id = l.seller_id
+    order by s.id
+    for update of s
+    """
+)
+
+_PLACE = sa.text(
+    """
+    with taken as (
+        update stock s set reserved = s.reserved + t.quantity
+        from jsonb_to_recordset(cast(:takes as jsonb)) as t(stock bigint, quantity bigint)
+        where s.id = t.stock and s.on_hand - s.reserved >= t.quantity
+        returning s.id
+    ), new_purchase as (
+        insert into purchase (id, number, buyer_id, submitted_by, payer_profile_id, canteen_id, quota_agency_id,
+            for_agency_id, purpose, buyer_county_code, policy_version, counted_states, deliver_on, deliver_name,
+            deliver_phone, deliver_address, reference, note, state, hold_until, goods_fen, freight_fen, total_fen,
+            submitted_at, decided_at, version)
+        select id, number, buyer_id, submitted_by, payer_profile_id, canteen_id, quota_agency_id,
+            for_agency_id, purpose, buyer_county_code, policy_version, counted_states, deliver_on, deliver_name,
+            deliver_phone, deliver_address, reference, note, state, hold_until, goods_fen, freight_fen, total_fen,
+            submitted_at, decided_at, 1
+        from jsonb_populate_record(null::purchase, cast(:purchase as jsonb))
+    ), new_orders as (
+        insert into orders (id, number, purchase_id, seller_id, buyer_id, quota_agency_id, state, invoice_state,
+            payment_state, evaluation_state, confirm_by, goods_fen, freight_fen, accepted_fen, invoiced_fen,
+            payment_opened_fen, paid_fen, version)
+        select o.id, o.number, o.purchase_id, o.seller_id, o.buyer_id, o.quota_agency_id, o.state, 'none', 'none', 'none',
+            o.confirm_by, o.goods_fen, 0, 0, 0, 0, 0, 1
+        from jsonb_populate_recordset(null::orders, cast(:orders as jsonb)) o
+    ), new_lines as (
+        insert into order_line (id, order_id, purchase_id, product_id, position, product_name, spec, pack_unit,
+            net_g, priced_by, category_code, county_code, price_list_code, tier_min_quantity, unit_price_fen,
+            quantity, goods_fen, deliver_on, funding_source, eligible, ineligible_reason, cancelled_quantity,
+            shipped_quantity, accepted_quantity, refused_quantity, accepted_fen, paid_fen)
+        select l.id, l.order_id, l.purchase_id, l.product_id, l.position, l.product_name, l.spec, l.pack_unit,
+            l.net_g, l.priced_by, l.category_code, l.county_code, l.price_list_code, l.tier_min_quantity,
+            l.unit_price_fen, l.quantity, l.goods_fen, l.deliver_on, l.funding_source, l.eligible,
+            l.ineligible_reason, 0, 0, 0, 0, 0, 0
+        from jsonb_populate_recordset(null::order_line, cast(:lines as jsonb)) l
+    ), allocated as (
+        select * from jsonb_to_recordset(cast(:allocations as jsonb))
+            as a(line uuid, "order" uuid, stock bigint, lot uuid, code text, quantity bigint)
+    ), new_allocations as (
+        insert into allocation (line_id, stock_id, lot_id, trace_code, quantity, shipped, freed)
+        select line, stock, lot, code, quantity, 0, 0 from allocated
+    ), new_movements as (
+        insert into stock_movement (stock_id, kind, on_hand_delta, reserved_delta, order_id, moved_at)
+        select stock, 'reserved', 0, sum(quantity), "order", cast(:at as timestamptz)
+        from allocated group by stock, "order"
+    ), new_fact as (
+        insert into fact (id, kind, recorded_at, actor_id, door, subject_type, subject_id, parties, body)
+        select cast(:fact_id as uuid), :fact_kind, cast(:at as timestamptz), cast(:actor as uuid), :door,
+            'purchase', cast(:subject as uuid), cast(:parties as uuid[]), :body
+    ), new_answer as (
+        insert into idempotency_key (principal_id, key, fingerprint, status, body, headers, created_at)
+        select cast(:principal as uuid), :key, :fingerprint, :status, :answer, cast(:headers as text[]),
+            cast(:at as timestamptz)
+        where cast(:key as text) is not null
+    )
+    -- The rows are locked, so the guard never fires; if it did, the wrong count could not be committed.
+    select 1 / (select (count(*) = :expected)::int from taken),
+           case when cast(:hold_until as timestamptz) is not null then
+               procrastinate_defer_jobs_v1(array[row('default', 'orders.expire_hold', 0, null, null,
+                   jsonb_build_object('purchase_id', :subject), cast(:hold_until as timestamptz)
+               )::procrastinate_job_to_defer_v1]) end
+    """
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything a purchase stands on besides its products and stock."""
+
+    buyer: Buyer
+    for_agency: Buyer | None
+    policies: dict[str, dict[str, Any]]
+    eligible_counties: frozenset[str]
+    payer_profile_id: UUID | None
+    canteen_id: UUID | None
+    number: str
+
+    def policy(self, key: str, default: Any) -> Any:
+        row = self.policies.get(key)
+        return default if row is None else row["value"]
+
+
+def load_context(
+    session: Session,
+    *,
+    buyer_id: UUID,
+    for_agency_id: UUID | None,
+    purpose: str,
+    profile_id: UUID | None,
+    canteen_id: UUID | None,
+    today: date,
+) -> Context:
+    """Raises NotFound (`not-found`) when the buyer or the named agency is absent."""
+    row = session.execute(
+        _CONTEXT,
+        {
+            "buyer": buyer_id,
+            "for_agency": for_agency_id,
+            "purpose": purpose,
+            "profile": profile_id,
+            "canteen": canteen_id,
+            "today": today,
+            "year": today.year,
+        },
+    ).one_or_none()
+    if row is None or (for_agency_id is not None and row.f_id is None):
+        raise NotFound("找不到这家单位")
+    for_agency = None
+    if row.f_id is not None:
+        for_agency = Buyer(row.f_id, row.f_kind, row.f_subkind, row.f_region, row.f_mode, row.f_partner)
+    return Context(
+        buyer=Buyer(row.id, row.kind, row.subkind, row.region_code, row.canteen_mode, row.canteen_partner_id),
+        for_agency=for_agency,
+        policies=row.policies or {},
+        eligible_counties=frozenset(row.counties or ()),
+        payer_profile_id=row.profile_id,
+        canteen_id=row.canteen_id,
+        number=f"CG-{today.year}-{row.drawn:06d}",
+    )
+
+
+def _uuid_array(ids: list[UUID]) -> str:
+    """A text literal: psycopg dumps lists item by item, which costs more than the statement's own parsing."""
+    return "{" + ",".join(map(str, ids)) + "}"
+
+
+def load_offers(session: Session, product_ids: list[UUID]) -> dict[UUID, Offer]:
+    """The products of `product_ids` that are on sale, with today's public ladder."""
+    rows = session.execute(_OFFERS, {"products": _uuid_array(product_ids)})
+    return {
+        row.id: Offer(
+            product_id=row.id,
+            seller_id=row.seller_id,
+            seller_name=row.seller_name,
+            name=row.name,
+            spec=row.spec,
+            pack_unit=row.pack_unit,
+            net_g=row.net_g,
+            priced_by=row.priced_by,
+            category_code=row.category_code,
+            county_code=row.county_code,
+            min_order_quantity=row.min_order_quantity,
+            order_multiple=row.order_multiple,
+            ladder=tuple((step[0], step[1]) for step in row.ladder),
+            price_list_code="public",
+            seller_admitted=row.admitted,
+        )
+        for row in rows
+        if row.ladder
+    }
+
+
+def lock_candidates(session: Session, product_ids: list[UUID], earliest: date) -> list[Candidate]:
+    """Lock the stock rows on sale of these products, in the order of their ids, and read them."""
+    rows = session.execute(_LOCK, {"products": _uuid_array(product_ids), "earliest": earliest})
+    return [Candidate(*row) for row in rows]
+
+
+def write_purchase(session: Session, parameters: dict[str, Any]) -> None:
+    """Everything in one statement; raises DBAPIError (division by zero) if a reservation was not possible."""
+    session.execute(_PLACE, parameters)
+
+
+def as_json(rows: Any) -> str:
+    return json.dumps(rows, ensure_ascii=False, default=str, separators=(",", ":"))
