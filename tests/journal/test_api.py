@@ -28,10 +28,10 @@ class Journal:
             user("office.reader", office, "poverty_office")
             db.session.remove()
             notary = Notary(SIGNER)
-            self.subjects = [record("order.confirmed", mine, number=f"CG-{n}") for n in range(3)]
+            self.subjects = [record("order.cancel_asked", mine, number=f"CG-{n}") for n in range(3)]
             seal_pending()
             notary.make_checkpoint()
-            record("order.confirmed", other, number=CANARY)
+            record("order.cancel_asked", other, number=CANARY)
             seal_pending()
             notary.make_checkpoint()
 
@@ -48,7 +48,7 @@ class Journal:
             page = self.get(f"/events?after={after}&limit=2", username).get_json()
             found += page["items"]
             after = page["next"]
-        return [each for each in found if each["kind"] == "order.confirmed"]
+        return [each for each in found if each["kind"] == "order.cancel_asked"]
 
 
 @pytest.fixture(scope="module")

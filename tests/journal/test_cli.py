@@ -34,7 +34,7 @@ def test_nothing_is_signed_while_nothing_is_sealed(run):
 def test_an_export_satisfies_the_verifier_alone(run, empty_app, tmp_path):
     with empty_app.app_context():
         for n in range(3):
-            record("order.confirmed", uuid7(), number=f"CG-{n}")
+            record("order.cancel_asked", uuid7(), number=f"CG-{n}")
     assert run("seal").output == "sealed 3\n"
     note = run("checkpoint").output
     vkey = run("vkey").output.strip()
@@ -54,7 +54,7 @@ def test_an_export_satisfies_the_verifier_alone(run, empty_app, tmp_path):
 
 def test_a_signed_checkpoint_lies_in_the_folder_of_notes(run, empty_app):
     with empty_app.app_context():
-        record("order.confirmed", uuid7())
+        record("order.cancel_asked", uuid7())
     run("seal")
 
     note = run("checkpoint").output

@@ -49,7 +49,7 @@ def pages(actor, limit):
 
 def test_a_reader_pages_through_its_facts_in_seal_order(context):
     mine = uuid7()
-    subjects = [record("order.confirmed", mine, number=f"CG-{n}") for n in range(5)]
+    subjects = [record("order.cancel_asked", mine, number=f"CG-{n}") for n in range(5)]
     seal_pending()
 
     found = pages(reader(Role.SELLER, mine), limit=2)
@@ -63,16 +63,16 @@ def test_a_reader_pages_through_its_facts_in_seal_order(context):
 
 def test_a_fact_that_is_not_sealed_yet_is_not_in_the_feed(context):
     mine = uuid7()
-    record("order.confirmed", mine)
+    record("order.cancel_asked", mine)
 
     assert pages(reader(Role.SELLER, mine), limit=10) == []
 
 
 def test_nothing_of_other_organisations_is_shown(context):
     mine, other = uuid7(), uuid7()
-    own = record("order.confirmed", mine, number="own")
-    record("order.confirmed", other, number=CANARY)
-    record("order.confirmed", number=CANARY)
+    own = record("order.cancel_asked", mine, number="own")
+    record("order.cancel_asked", other, number=CANARY)
+    record("order.cancel_asked", number=CANARY)
     record("lot.added", other, number=CANARY)
     seal_pending()
 
@@ -96,7 +96,7 @@ def test_a_managing_unit_reads_the_facts_of_its_subordinates(context):
 @pytest.mark.parametrize("role", [Role.POVERTY_OFFICE, Role.FINANCE_REVIEWER])
 def test_the_offices_read_every_fact(context, role):
     other = uuid7()
-    subject = record("order.confirmed", other)
+    subject = record("order.cancel_asked", other)
     seal_pending()
 
     found = pages(reader(role, uuid7()), limit=100)
@@ -108,7 +108,7 @@ def test_the_market_regulator_reads_of_others_only_what_concerns_lots(context):
     own, other = uuid7(), uuid7()
     lot, order, inspection = (
         record(kind, party)
-        for kind, party in (("lot.held", other), ("order.confirmed", other), ("inspection.added", own))
+        for kind, party in (("lot.held", other), ("order.cancel_asked", other), ("inspection.added", own))
     )
     seal_pending()
 
@@ -128,7 +128,7 @@ def test_a_stranger_reads_no_fact(context):
 def test_a_proof_holds_against_the_newest_checkpoint(context, notary):
     mine = uuid7()
     for _ in range(4):
-        record("order.confirmed", mine)
+        record("order.cancel_asked", mine)
     seal_pending()
     notary.make_checkpoint()
 
@@ -145,7 +145,7 @@ def test_a_proof_holds_against_the_newest_checkpoint(context, notary):
 
 def test_a_fact_without_a_checkpoint_above_it_is_not_signed_yet(context, notary):
     mine = uuid7()
-    record("order.confirmed", mine)
+    record("order.cancel_asked", mine)
     seal_pending()
     [event] = pages(reader(Role.SELLER, mine), limit=10)
 
@@ -159,7 +159,7 @@ def test_a_fact_without_a_checkpoint_above_it_is_not_signed_yet(context, notary)
 
 def test_the_proof_of_anothers_fact_is_not_found_as_an_absent_one(context, notary):
     other = uuid7()
-    record("order.confirmed", other, number=CANARY)
+    record("order.cancel_asked", other, number=CANARY)
     seal_pending()
     notary.make_checkpoint()
     [event] = pages(reader(Role.SELLER, other), limit=10)
@@ -172,8 +172,8 @@ def test_the_proof_of_anothers_fact_is_not_found_as_an_absent_one(context, notar
 
 def test_a_size_that_nobody_signed_is_not_found(context, notary):
     mine = uuid7()
-    record("order.confirmed", mine)
-    record("order.confirmed", mine)
+    record("order.cancel_asked", mine)
+    record("order.cancel_asked", mine)
     seal_pending()
     notary.make_checkpoint()
     signed = queries.checkpoints(db.session())["items"][0]["tree_size"]
@@ -188,7 +188,7 @@ def test_a_size_that_nobody_signed_is_not_found(context, notary):
 
 def test_a_later_checkpoint_is_proved_to_continue_an_earlier_one(context, notary):
     for _ in range(2):
-        record("order.confirmed", uuid7())
+        record("order.cancel_asked", uuid7())
         seal_pending()
         notary.make_checkpoint()
     newer, older = queries.checkpoints(db.session())["items"][:2]

@@ -24,7 +24,7 @@ STATED = {size: START + timedelta(hours=size) for size in (*SIZES, 35)}
 
 def _texts(count=FACTS):
     return [
-        f'{{"kind":"order.shipped","data":{{"fen":{n},"lot":"静宁苹果 \u2028 {n % 3}"}}}}'
+        f'{{"kind":"order.returned","data":{{"fen":{n},"lot":"静宁苹果 \u2028 {n % 3}"}}}}'
         for n in range(count)
     ]
 
