@@ -182,7 +182,6 @@ def ship_order(actor: Actor, order_id: UUID, wish: ShipWish, *, once: Once = NO_
             "order.shipped",
             order,
             shipment=str(shipment.id),
-            shipment_number=shipment.number,
             lines=[
                 {
                     "line": str(sent.line_id),

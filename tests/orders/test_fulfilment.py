@@ -14,15 +14,17 @@ from flask import Flask
 
 from marketplace import clock
 from marketplace.actors import ROLE_PERMISSIONS, Actor, Door, Permission, Role, system
-from marketplace.catalog.models import Lot, LotState, MovementKind, Place
-from marketplace.catalog.stock import InsufficientStock, Move, add_stock, apply_moves
+from marketplace.catalog.models import Lot, LotState, MovementKind, Place, Stock
+from marketplace.catalog.stock import InsufficientStock, Move, add_stock, apply_moves, lock_stock
 from marketplace.database import db
 from marketplace.errors import NotFound, RuleViolation, WrongState
 from marketplace.orders import fulfilment, takeover
 from marketplace.orders.fulfilment import ShipLine, ShipWish
-from marketplace.orders.models import Order, OrderLine, ShipmentLine
+from marketplace.orders.models import Allocation, Order, OrderLine, ShipmentLine
+from marketplace.orders.states import PaymentState
 from marketplace.orders.takeover import AcceptLine, AcceptWish, ReturnLine
-from marketplace.unit_of_work import Reply, transaction
+from marketplace.quota.verify import verify
+from marketplace.unit_of_work import Reply, Transaction, transaction
 from marketplace.values import uuid7
 from tests.quota.world import DAY, JINGNING, Bought, City, Want, build
 
@@ -369,3 +371,79 @@ def test_an_accepted_order_is_evaluated_once_and_the_comment_stays_out_of_the_fa
     assert "苹果" not in json.dumps(data, ensure_ascii=False)
     with pytest.raises(takeover.EvaluatedAlready):
         takeover.evaluate_order(buyer(city), bought.order, 1, None)
+
+
+def test_two_lines_may_exchange_their_planned_lots(city: City) -> None:
+    """The packs that the first line gives up serve the second, and the other way round, with nothing free."""
+    first, second = another_lot(city, 5), another_lot(city, 5)
+    bought = city.buy("school", Want(5), Want(5))
+    with transaction(system(), Permission.SYSTEM) as tx:
+        _replan(tx, bought, [first, second])
+    fulfilment.confirm_order(seller(city), bought.order)
+    assert (stock_of(first.id), stock_of(second.id)) == ((5, 5), (5, 5))
+    lines = [
+        ShipLine(bought.lines[0], 5, [(second.trace_code, 5)]),
+        ShipLine(bought.lines[1], 5, [(first.trace_code, 5)]),
+    ]
+    fulfilment.ship_order(seller(city), bought.order, ShipWish(lines, carrier="陇运"))
+    assert (stock_of(first.id), stock_of(second.id)) == ((0, 0), (0, 0))
+    assert [row["substitution"] for row in last_fact(bought)[1]["lines"]] == [True, True]
+    assert order_of(bought).state.value == "shipped"
+
+
+def _replan(tx: Transaction, bought: Bought, lots: list[Lot]) -> None:
+    """Hold each line's packs on another lot than it was bought from."""
+    allocations = tx.session.scalars(
+        sa.select(Allocation).where(Allocation.line_id.in_(bought.lines)).order_by(Allocation.id)
+    ).all()
+    stocks = {
+        row.lot_id: row.id
+        for row in tx.session.scalars(sa.select(Stock).where(Stock.lot_id.in_([x.id for x in lots])))
+    }
+    locked = lock_stock(tx.session, [*stocks.values(), *(a.stock_id for a in allocations)])
+    moves = []
+    for allocation, lot in zip(allocations, lots, strict=True):
+        moves.append(Move(allocation.stock_id, MovementKind.RELEASED, reserved=-allocation.quantity))
+        moves.append(Move(stocks[lot.id], MovementKind.RESERVED, reserved=allocation.quantity))
+        allocation.stock_id, allocation.lot_id = stocks[lot.id], lot.id
+        allocation.trace_code = lot.trace_code
+    told = apply_moves(tx.session, locked, moves, tx.started_at)
+    tx.record("test.changed", "order", bought.order, moves=told)
+
+
+def test_a_silent_buyer_evaluates_automatically_once_the_days_have_passed(city: City) -> None:
+    bought = bought_and_confirmed(city, 1)
+    ship(city, bought, 1)
+    accept(city, bought, AcceptLine(bought.lines[0], None, 1))
+    with pytest.raises(WrongState):
+        takeover.evaluate_silent_order(system(), bought.order)
+    with transaction(system(), Permission.SYSTEM) as tx:
+        order = tx.session.get_one(Order, bought.order)
+        order.payment_state = PaymentState.PAID
+        order.accepted_on = clock.today() - timedelta(days=29)
+        tx.record("test.changed", "order", bought.order)
+    with pytest.raises(WrongState):
+        takeover.evaluate_silent_order(system(), bought.order)
+    with transaction(system(), Permission.SYSTEM) as tx:
+        tx.session.get_one(Order, bought.order).accepted_on = clock.today() - timedelta(days=30)
+        tx.record("test.changed", "order", bought.order)
+    takeover.evaluate_silent_order(system(), bought.order)
+    assert order_of(bought).evaluation_state.value == "automatic"
+    assert last_fact(bought)[1]["automatic"] is True
+
+
+def test_the_facts_of_all_these_acts_rebuild_every_stock_row_line_and_order(city: City) -> None:
+    bought = bought_and_confirmed(city, 10)
+    other = another_lot(city, 2)
+    ship(city, bought, 8, (planned_code(bought), 6), (other.trace_code, 2))
+    refused = AcceptLine(bought.lines[0], other.trace_code, 1, 1, reason="压伤")
+    accept(city, bought, AcceptLine(bought.lines[0], planned_code(bought), 6, 0, 100, "偏小"), refused)
+    takeover.agree_allowance(seller(city), bought.order)
+    back = ReturnLine(bought.lines[0], other.trace_code, 1, "restock")
+    takeover.return_goods(seller(city), bought.order, [back])
+    fulfilment.cancel_order(seller(city), bought.order, "霜冻")
+    fulfilment.cancel_order(buyer(city), bought.order, "同意")
+    assert (order_of(bought).state.value, order_of(bought).accepted_fen) == ("accepted", 6_900)
+    report = verify(db.engine)
+    assert report.differences == []
+    assert report.stock_rows > 0
