@@ -63,12 +63,12 @@ class ProductIn(ProductPatch):
     storage = text(60)
 
 
-class StepOut(Schema):
+class PriceStepOut(Schema):
     min_quantity = fields.Integer(required=True)
     price_fen = fields.Integer(required=True)
 
 
-class PackOut(Schema):
+class ProductPackOut(Schema):
     unit = fields.String(required=True)
     net_g = fields.Integer(required=True)
 
@@ -92,10 +92,10 @@ class ProductOut(Schema):
     category = fields.Nested(NamedCodeOut, required=True)
     county = fields.Nested(NamedCodeOut, required=True)
     seller = fields.Nested(SellerOut, required=True)
-    pack = fields.Nested(PackOut, required=True)
+    pack = fields.Nested(ProductPackOut, required=True)
     priced_by = fields.String(required=True)
     weight_tolerance_bp = fields.Integer(required=True)
-    price_ladder = fields.List(fields.Nested(StepOut), required=True)
+    price_ladder = fields.List(fields.Nested(PriceStepOut), required=True)
     price_fen = fields.Integer(required=True)
     price_per_kg_fen = fields.Integer(required=True)
     price_per_jin_fen = fields.Integer(required=True)
