@@ -47,7 +47,7 @@ class BalanceOut(Schema):
     other = fields.Integer(required=True)
 
 
-class EventOut(Schema):
+class StoryEventOut(Schema):
     day = fields.Date(required=True)
     kind = fields.String(required=True)
     said = fields.Boolean(required=True)
@@ -61,7 +61,7 @@ class SignedTreeOut(Schema):
     made_at = fields.AwareDateTime(required=True)
 
 
-class ProofOut(Schema):
+class StoryProofOut(Schema):
     sealed = fields.Boolean(required=True)
     seq = fields.Integer(allow_none=True)
     leaf_hash = fields.String(allow_none=True)
@@ -85,6 +85,6 @@ class StoryOut(Schema):
     recall = fields.Nested(RecallOut, allow_none=True)
     on_hold = fields.Nested(OnHoldOut, allow_none=True)
     stock = fields.Nested(BalanceOut, required=True)
-    events = fields.List(fields.Nested(EventOut), required=True)
+    events = fields.List(fields.Nested(StoryEventOut), required=True)
     scans = fields.Integer(required=True)
-    proof = fields.Nested(ProofOut, required=True)
+    proof = fields.Nested(StoryProofOut, required=True)
