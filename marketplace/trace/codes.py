@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 20
@@ -23,11 +23,11 @@ _IGNORED = frozenset("- \t\u3000\u2010\u2011\u2013\u2014\u2212\uff0d")
 _NOTHING = "0" * LENGTH
 
 
-def make_trace_code(keys: Sequence[str]) -> str:
-    """A new code under the newest key (the last of `keys`, 1 to 32 of them)."""
+def make_trace_code(keys: Sequence[str], draw: Callable[[int], int] = secrets.randbits) -> str:
+    """A new code under the newest key (the last of `keys`, 1 to 32 of them); `draw` gives that many random bits."""
     if not 1 <= len(keys) <= len(ALPHABET):
         raise ValueError("trace codes need 1 to 32 key versions")
-    body = ALPHABET[len(keys) - 1] + _symbols(secrets.randbits(5 * _RANDOM), _RANDOM)
+    body = ALPHABET[len(keys) - 1] + _symbols(draw(5 * _RANDOM), _RANDOM)
     body += _tag(keys[-1], body)
     return body + check_symbol(body)
 

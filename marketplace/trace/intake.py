@@ -183,11 +183,8 @@ def _origin_errors(
         return
     townships = {o["township_code"] for o in origins}
     growers = {o["grower_id"] for o in origins if o.get("grower_id") is not None}
-    counties = dict(
-        session.execute(sa.select(Township.code, Township.county_code).where(Township.code.in_(townships)))
-        .tuples()
-        .all()
-    )
+    rows = session.execute(sa.select(Township.code, Township.county_code).where(Township.code.in_(townships)))
+    counties: dict[str, str] = {row.code: row.county_code for row in rows}
     own = set(session.scalars(sa.select(Grower.id).where(Grower.id.in_(growers), Grower.seller_id == seller)))
     for place, origin in enumerate(origins):
         found = counties.get(origin["township_code"])

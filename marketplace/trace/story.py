@@ -19,6 +19,7 @@ from marketplace.trace import codes, rules
 from marketplace.trace.keyring import trace_keys
 from marketplace.trace.models import Grower, HoldCause, Inspection, LotCertificate, LotHold, Origin, TraceScan
 from marketplace.trace.papers import lot_papers
+from marketplace.values import kilograms
 
 # Never the code of a lot; read in its place, so that a forged code takes the same way as an unknown one.
 _ABSENT = "-" * codes.LENGTH
@@ -73,7 +74,7 @@ def story(session: Session, text: str) -> dict[str, Any]:
         "recall": {"advice": RECALL_ADVICE} if lot.state is LotState.RECALLED else None,
         "on_hold": _on_hold(lot, holds),
         "stock": _balance(session, lot),
-        "events": _events(lot, papers, samples, holds),
+        "events": _events(lot, product, papers, samples, holds),
         "scans": int(
             session.scalar(sa.select(sa.func.sum(TraceScan.count)).where(TraceScan.lot_id == lot.id)) or 0
         ),
@@ -89,7 +90,10 @@ def _origins(session: Session, lot_id: UUID) -> list[dict[str, Any]]:
         .where(Origin.lot_id == lot_id)
         .order_by(Origin.position)
     )
-    return [{"township": town, "village": village} for town, village in dict.fromkeys(rows.tuples())]
+    return [
+        {"township": town, "village": village}
+        for town, village in dict.fromkeys((row.name, row.village) for row in rows)
+    ]
 
 
 def _households(session: Session, lot_id: UUID) -> dict[str, Any] | None:
@@ -218,7 +222,11 @@ def _proof(session: Session, lot_id: UUID) -> dict[str, Any]:
 
 
 def _events(
-    lot: Lot, papers: list[dict[str, Any]], samples: list[dict[str, Any]], holds: list[LotHold]
+    lot: Lot,
+    product: Product,
+    papers: list[dict[str, Any]],
+    samples: list[dict[str, Any]],
+    holds: list[LotHold],
 ) -> list[dict[str, Any]]:
     """What happened, oldest first. `said`: told by the seller alone; else recorded by the regulator or a laboratory."""
     events: list[tuple[date, int, dict[str, Any]]] = []
@@ -226,7 +234,8 @@ def _events(
     def tell(day: date, rank: int, kind: str, said: bool, title: str, detail: str = "") -> None:
         events.append((day, rank, {"day": day, "kind": kind, "said": said, "title": title, "detail": detail}))
 
-    tell(lot.harvested_on, 0, "harvested", True, "采收")
+    amount = f"{lot.quantity:,}{product.pack_unit}，{kilograms(lot.quantity * product.net_g)}公斤"
+    tell(lot.harvested_on, 0, "harvested", True, "采收", amount)
     for paper in papers:
         number = f"编号{paper['number']}" if paper["number"] else ""
         tell(paper["issued_on"], 1, "certified", True, f"开具{paper['name']}", number)
@@ -241,7 +250,7 @@ def _events(
         said = hold.cause is HoldCause.SELLER
         tell(business_day(hold.held_at), 4, "held", said, "暂停销售", HOLD_TEXTS[hold.cause])
         if hold.lifted_at is not None:
-            tell(business_day(hold.lifted_at), 5, "unheld", said, "解除停售", HOLD_TEXTS[hold.cause])
+            tell(business_day(hold.lifted_at), 5, "unheld", said, "解除停售")
     return [event for _, _, event in sorted(events, key=lambda e: (e[0], e[1]))]
 
 

@@ -9,7 +9,7 @@ from marketplace.trace.schemas import PublicCertificateOut, PublicInspectionOut
 from marketplace.web.schemas import NamedCodeOut, NamedIdOut
 
 
-class PackOut(Schema):
+class StoryPackOut(Schema):
     unit = fields.String(required=True)
     net_g = fields.Integer(required=True)
 
@@ -17,7 +17,7 @@ class PackOut(Schema):
 class StoryProductOut(NamedIdOut):
     spec = fields.String(required=True)
     category = fields.Nested(NamedCodeOut, required=True)
-    pack = fields.Nested(PackOut, required=True)
+    pack = fields.Nested(StoryPackOut, required=True)
     storage = fields.String(required=True)
 
 
