@@ -8,7 +8,9 @@ from types import ModuleType
 
 from flask import Flask
 
-PACKAGES = ("journal", "accounts", "documents", "policies", "catalog", "trace", "orders", "payments", "quota")
+PACKAGES = (
+    "journal", "accounts", "documents", "policies", "catalog", "trace", "orders", "payments", "quota", "seeding"
+)  # fmt: skip
 
 
 def _modules(part: str) -> list[ModuleType]:

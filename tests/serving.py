@@ -83,7 +83,7 @@ def running_site(env: dict[str, str]) -> Iterator[Site]:
             try:
                 if requests.get(f"{site.base}/livez", timeout=2).status_code == 200:
                     break
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 pass
             assert process.poll() is None, "gunicorn ended before it answered"
             assert time.monotonic() < deadline, "gunicorn did not answer in 30 s"

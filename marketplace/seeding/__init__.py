@@ -1,0 +1,1 @@
+"""The data that a first start brings along: `catalog_seed/`, loaded through the services."""

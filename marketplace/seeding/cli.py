@@ -1,0 +1,53 @@
+"""`flask --app wsgi seed`: the demo data, as often as wanted."""
+
+from __future__ import annotations
+
+import click
+import sqlalchemy as sa
+from flask import Flask
+
+from marketplace.accounts.models import Organisation, User
+from marketplace.config import Settings
+from marketplace.database import db
+from marketplace.seeding.loader import missing
+from marketplace.seeding.reading import rows
+from marketplace.seeding.reference import DEMO_PASSWORD
+
+
+def register(app: Flask) -> None:
+    @app.cli.command("seed")
+    @click.option("--quiet", is_flag=True, help="No progress, only the demo accounts.")
+    def seed_command(quiet: bool) -> None:
+        """Load catalog_seed/ through the services, and print the demo accounts.
+
+        What is there is left alone: a second run writes nothing, a broken one is finished by the next. Refused
+        with the settings of production, since everybody knows the password of the demo accounts.
+        """
+        settings: Settings = app.config["SETTINGS"]
+        if settings.production:
+            raise click.ClickException("seed makes demo accounts and synthetic data: not in production")
+        for name, acts in missing():
+            if quiet or not acts:
+                for act in acts:
+                    act()
+                continue
+            with click.progressbar(acts, label=f"{name:<18}") as bar:
+                for act in bar:
+                    act()
+        for line in demo_logins():
+            click.echo(line)
+
+
+def demo_logins() -> list[str]:
+    """The demo accounts as they stand in the tables: username, role, organisation; then their password."""
+    names = [row["username"] for row in rows("accounts")]
+    statement = (
+        sa.select(User.username, User.role, Organisation.name)
+        .join(Organisation, Organisation.id == User.organisation_id)
+        .where(User.username.in_(names))
+        .order_by(User.username)
+    )
+    with db.engine.connect() as connection:
+        accounts = connection.execute(statement).all()
+    lines = [f"{row.username:<18} {row.role.value:<18} {row.name}" for row in accounts]
+    return ["Demo accounts:", *lines, f"Password of all: {DEMO_PASSWORD}"]

@@ -1,0 +1,48 @@
+"""What is loaded, in which order. Each section looks up what is there and plans only what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from marketplace.seeding import goods, reference
+from marketplace.seeding.reading import Act
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the seed. `plan` reads the tables, so it is called when the sections before it are loaded."""
+
+    name: str
+    plan: Callable[[], list[Act]]
+
+
+SECTIONS = (
+    Section("regions", reference.regions),
+    Section("townships", reference.townships),
+    Section("organisations", reference.organisations),
+    Section("canteens", reference.canteens),
+    Section("payer profiles", reference.payer_profiles),
+    Section("bank accounts", reference.bank_accounts),
+    Section("policies", reference.rule_versions),
+    Section("eligible counties", reference.eligibilities),
+    Section("categories", reference.categories),
+    Section("public price list", reference.public_prices),
+    Section("demo accounts", reference.users),
+    Section("products", goods.products),
+    Section("submissions", goods.submissions),
+    Section("recognitions", goods.recognitions),
+    Section("growers", goods.growers),
+    Section("lots", goods.lots),
+    Section("certificate files", goods.certificate_files),
+    Section("certificates", goods.certificates),
+    Section("inspections", goods.inspections),
+    Section("releases", goods.releases),
+    Section("holds", goods.holds),
+)
+
+
+def missing() -> Iterator[tuple[str, list[Act]]]:
+    """Each section's name and the acts that it still lacks; run them before asking for the next."""
+    for section in SECTIONS:
+        yield section.name, section.plan()

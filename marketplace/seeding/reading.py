@@ -1,0 +1,116 @@
+"""Reading the seed files and the keys that the tables hold already."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfgen import canvas
+
+from marketplace.actors import Actor, Door, system
+from marketplace.database import db
+
+SEED_FOLDER = Path(__file__).resolve().parents[2] / "catalog_seed"
+
+Row = dict[str, str | None]
+# One business act that is still missing.
+Act = Callable[[], object]
+
+
+def rows(name: str) -> list[Row]:
+    """The rows of `catalog_seed/<name>.csv`; an empty cell is None."""
+    with (SEED_FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return [{key: value or None for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def text(row: Row, name: str) -> str:
+    """A cell that must be filled. Raises ValueError for an empty one."""
+    value = row[name]
+    if value is None:
+        raise ValueError(f"{name} is empty in {row}")
+    return value
+
+
+def number(row: Row, name: str) -> int | None:
+    value = row[name]
+    return None if value is None else int(value)
+
+
+def whole(row: Row, name: str) -> int:
+    """A whole number that must be there."""
+    return int(text(row, name))
+
+
+def flag(row: Row, name: str) -> bool:
+    return row[name] == "1"
+
+
+def day(row: Row, name: str) -> date | None:
+    value = row[name]
+    return None if value is None else date.fromisoformat(value)
+
+
+def ago(row: Row, name: str, today: date) -> date:
+    """The day that lies so many days before the day of loading."""
+    return today - timedelta(days=whole(row, name))
+
+
+def found(*columns: Any) -> list[Any]:
+    """All rows of a table, in one query outside of any business act."""
+    with db.engine.connect() as connection:
+        return list(connection.execute(sa.select(*columns)))
+
+
+def keys(column: Any) -> set[Any]:
+    """The values of one column."""
+    return {row[0] for row in found(column)}
+
+
+def mapping(key: Any, value: Any) -> dict[Any, Any]:
+    return {row[0]: row[1] for row in found(key, value)}
+
+
+def in_order(
+    entries: Iterable[Row], key: str, needs: Sequence[str], known: Iterable[str | None] = ()
+) -> list[Row]:
+    """`entries` so that each comes after the ones its `needs` columns name. Raises ValueError on a ring."""
+    left = list(entries)
+    names = {entry[key] for entry in left}
+    done = set(known)
+    ordered: list[Row] = []
+    while left:
+        ready = [e for e in left if all(e[n] is None or e[n] in done or e[n] not in names for n in needs)]
+        if not ready:
+            raise ValueError(f"rows need each other: {[e[key] for e in left]}")
+        ordered += ready
+        done |= {e[key] for e in ready}
+        left = [e for e in left if e[key] not in done]
+    return ordered
+
+
+def importer() -> Actor:
+    """Who loads: the system, by the door of imports."""
+    return system(Door.IMPORT)
+
+
+def specimen(holder: str) -> bytes:
+    """A one-page PDF that stands for a seller's certificates; the same holder gives the same bytes."""
+    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+    buffer = BytesIO()
+    page = canvas.Canvas(buffer, pagesize=(420, 298), invariant=1)
+    page.setTitle("演示用证明文件")
+    page.setFont("STSong-Light", 18)
+    page.drawString(40, 220, "演示用证明文件（样张）")
+    page.setFont("STSong-Light", 12)
+    page.drawString(40, 180, holder)
+    page.drawString(40, 155, "仅供演示，不具有任何证明效力。")
+    page.showPage()
+    page.save()
+    return buffer.getvalue()
