@@ -16,8 +16,8 @@ from flask import Flask
 from marketplace import clock
 from marketplace.accounts.models import Organisation, OrganisationKind
 from marketplace.actors import ROLE_PERMISSIONS, Actor, Door, Permission, Role, system
-from marketplace.catalog.models import Category, Product
-from marketplace.catalog.stock import InsufficientStock, Move, MovementKind, apply_moves, lock_stock_of_lots
+from marketplace.catalog.models import Category, MovementKind, Product
+from marketplace.catalog.stock import InsufficientStock, Move, apply_moves, lock_stock_of_lots
 from marketplace.database import db
 from marketplace.documents.models import Document, DocumentKind, DocumentState
 from marketplace.errors import Conflict, Forbidden, NotFound, RuleViolation, WrongState
@@ -54,14 +54,18 @@ class Trade:
         self, name: str = "coop", *, plot: str = PLOT, quantity: int = 600, **more: Any
     ) -> dict[str, Any]:
         origin = {"township_code": f"{JINGNING}100", "village": "塬上村", "plot": plot}
-        wish = {"harvested_on": clock.today() - timedelta(days=3), "origins": [origin]} | more
+        wish: dict[str, Any] = {"harvested_on": clock.today() - timedelta(days=3), "origins": [origin]} | more
         found: dict[str, Any] = service.add_lot(
             self.seller(name), product_id=self.products[name], quantity=quantity, **wish
         ).result
         return found
 
     def certify(self, lot: dict[str, Any], name: str = "coop", **more: Any) -> None:
-        wish = {"kind": "commitment", "issued_on": clock.today(), "document_id": self.documents[name]} | more
+        wish: dict[str, Any] = {
+            "kind": "commitment",
+            "issued_on": clock.today(),
+            "document_id": self.documents[name],
+        } | more
         service.certify_lot(self.seller(name), lot["id"], **wish)
 
     def released(self, name: str = "coop", **more: Any) -> dict[str, Any]:
