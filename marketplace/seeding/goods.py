@@ -15,11 +15,12 @@ from uuid import UUID
 
 from marketplace.actors import Actor
 from marketplace.catalog import service as catalog
-from marketplace.catalog.models import Lot, LotState, Product
+from marketplace.catalog.models import LotState
 from marketplace.catalog.states import ProductState
 from marketplace.clock import today
 from marketplace.documents import service as documents
 from marketplace.documents.models import Document
+from marketplace.seeding.owned import lot_ids, own_growers, own_lots, own_products
 from marketplace.seeding.reading import (
     Act,
     Row,
@@ -29,7 +30,6 @@ from marketplace.seeding.reading import (
     found,
     importer,
     keys,
-    mapping,
     number,
     rows,
     specimen,
@@ -38,7 +38,7 @@ from marketplace.seeding.reading import (
 )
 from marketplace.seeding.reference import organisation_ids
 from marketplace.trace import service as trace
-from marketplace.trace.models import Grower, Inspection, LotCertificate, LotHold
+from marketplace.trace.models import Inspection, LotCertificate, LotHold
 
 SPECIMEN_NAME = "演示用证明文件.pdf"
 HOLD_REASON = "供应商复核库存，暂停销售"
@@ -51,13 +51,9 @@ def _for_seller(seller_id: UUID) -> Actor:
     return replace(importer(), organisation_id=seller_id)
 
 
-def _lot_ids() -> dict[str, UUID]:
-    return mapping(Lot.code, Lot.id)
-
-
 def products() -> list[Act]:
     ids = organisation_ids()
-    known = keys(Product.sku)
+    known = {row.sku for row in own_products()}
     marks: dict[str | None, list[dict[str, Any]]] = defaultdict(list)
     for row in rows("product_certifications"):
         mark = {"scheme": row["scheme"], "number": row["number"], "valid_until": day(row, "valid_until")}
@@ -101,7 +97,7 @@ def _wish(row: Row, marks: list[dict[str, Any]]) -> catalog.ProductWish:
 
 def submissions() -> list[Act]:
     """Every product of the seed goes to the office, unless it went there before."""
-    states = {row.sku: (row.id, row.state) for row in found(Product.sku, Product.id, Product.state)}
+    states = {row.sku: (row.id, row.state) for row in own_products()}
     return [
         partial(catalog.submit_product, importer(), states[text(row, "sku")][0])
         for row in rows("products")
@@ -110,7 +106,7 @@ def submissions() -> list[Act]:
 
 
 def recognitions() -> list[Act]:
-    states = {row.sku: (row.id, row.state) for row in found(Product.sku, Product.id, Product.state)}
+    states = {row.sku: (row.id, row.state) for row in own_products()}
     return [
         partial(catalog.recognise_product, importer(), states[text(row, "sku")][0])
         for row in rows("products")
@@ -120,7 +116,7 @@ def recognitions() -> list[Act]:
 
 def growers() -> list[Act]:
     ids = organisation_ids()
-    known = keys(Grower.code)
+    known = own_growers()
     return [
         partial(
             trace.add_grower,
@@ -140,13 +136,9 @@ def growers() -> list[Act]:
 
 def lots() -> list[Act]:
     """Batches of recognised products; a product that waits for the office gets its batches once it is recognised."""
-    known = _lot_ids()
-    grower_ids = mapping(Grower.code, Grower.id)
-    ready = {
-        row.sku: row
-        for row in found(Product.sku, Product.id, Product.seller_id, Product.state)
-        if row.state is ProductState.RECOGNISED
-    }
+    known = lot_ids()
+    grower_ids = own_growers()
+    ready = {row.sku: row for row in own_products() if row.state is ProductState.RECOGNISED}
     origins: dict[str | None, list[dict[str, Any]]] = defaultdict(list)
     for row in rows("origins"):
         grower = row["grower_code"]
@@ -208,7 +200,7 @@ def _specimens() -> dict[UUID, UUID]:
 
 
 def certificates() -> list[Act]:
-    lot_rows = {row.code: row for row in found(Lot.code, Lot.id, Lot.seller_id)}
+    lot_rows = {row.code: row for row in own_lots()}
     known = {
         (row.lot_id, row.kind.value, row.number)
         for row in found(LotCertificate.lot_id, LotCertificate.kind, LotCertificate.number)
@@ -239,7 +231,7 @@ def certificates() -> list[Act]:
 
 def inspections() -> list[Act]:
     """Samples of lots and of campaigns; a sample's number is made of what its row names, for the file has none."""
-    ids = _lot_ids()
+    ids = lot_ids()
     known = {tuple(row) for row in found(Inspection.campaign, Inspection.sample_number)}
     seen: Counter[str] = Counter()
     acts: list[Act] = []
@@ -271,7 +263,7 @@ def releases() -> list[Act]:
     wanted = {row["code"] for row in rows("lots") if row["state"] in ("released", "held")}
     return [
         partial(trace.release_lot, importer(), row.id)
-        for row in found(Lot.id, Lot.code, Lot.state, Lot.released_at)
+        for row in own_lots()
         if row.code in wanted and row.state is LotState.DRAFT and row.released_at is None
     ]
 
@@ -281,6 +273,6 @@ def holds() -> list[Act]:
     held_before = keys(LotHold.lot_id)
     return [
         partial(trace.hold_lot, _for_seller(row.seller_id), row.id, reason=HOLD_REASON)
-        for row in found(Lot.id, Lot.code, Lot.seller_id, Lot.state)
+        for row in own_lots()
         if row.code in wanted and row.state is LotState.RELEASED and row.id not in held_before
     ]

@@ -55,6 +55,8 @@ def upgrade() -> None:
             begin
                 return nextval(name::regclass);
             exception when undefined_table then
+                -- The first purchases of a year come at once: one makes the sequence, the others wait for it.
+                perform pg_advisory_xact_lock(hashtextextended(name, 8020833));
                 execute format('create sequence if not exists %I', name);
                 return nextval(name::regclass);
             end;
