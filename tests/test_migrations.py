@@ -16,6 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
 from flask_migrate import downgrade, upgrade
+from psycopg import sql
 
 from marketplace import embedded
 from marketplace.config import _driver
@@ -148,11 +149,10 @@ def test_the_application_cannot_rewrite_what_is_recorded(
     as_application: psycopg.Connection, table: str, act: str
 ) -> None:
     column = list(Base.metadata.tables[table].columns)[-1].name
-    statement = {
-        "update": f'update {table} set "{column}" = "{column}"',
-        "delete": f"delete from {table}",
-        "truncate": f"truncate {table}",
-    }[act]
+    form = {"update": "update {0} set {1} = {1}", "delete": "delete from {0}", "truncate": "truncate {0}"}[
+        act
+    ]
+    statement = sql.SQL(form).format(sql.Identifier(table), sql.Identifier(column))
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         as_application.execute(statement)
 
