@@ -29,6 +29,7 @@ from marketplace.web.edge import (
     expected_version,
     once,
     public,
+    rendered,
     requires,
     sent,
     shown,
@@ -57,7 +58,9 @@ def list_products(args: dict[str, Any]) -> Response:
 @blp.response(200, ProductDetailOut)
 def show_product(args: dict[str, Any], product_id: UUID) -> Response:
     """One product with its lots on sale."""
-    return answer_response(Answer(200, queries.detail_json(product_id, args["deliver_on"])))
+    # The tag is for If-Match; it never answers 304, for the stock lives without it.
+    body, version = queries.detail_json(product_id, args["deliver_on"])
+    return answer_response(Answer(200, body, (("ETag", f'"{version}"'),)))
 
 
 @blp.route("/categories")
@@ -91,7 +94,8 @@ def list_submitted(args: dict[str, Any]) -> Response:
 @blp.response(200, OwnProductOut)
 def show_my_product(product_id: UUID) -> Response:
     """A product in any state, for its seller and the office."""
-    return shown(OWN, queries.own_product_view(db.session(), current_actor(), product_id))
+    view = queries.own_product_view(db.session(), current_actor(), product_id)
+    return answer_response(rendered(OWN, view))
 
 
 def _fields(data: dict[str, Any]) -> dict[str, Any]:

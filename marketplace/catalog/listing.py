@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from marketplace.accounts.models import Organisation
@@ -69,8 +70,7 @@ def list_json(filters: Filters, *, limit: int = DEFAULT_LIMIT, after: str | None
 
 
 def reading() -> Session:
-    """A session for reads that are one statement: AUTOCOMMIT. Nothing can be written through it by accident twice,
-    for it has no unit of work; it is closed by its `with`."""
+    """A session for reads that are one statement, on an AUTOCOMMIT connection; `with` gives it back."""
     return Session(db.engine.execution_options(isolation_level="AUTOCOMMIT"), autoflush=False)
 
 
@@ -89,9 +89,7 @@ def _dict(row: Any) -> dict[str, Any]:
 
 def listing(filters: Filters, day: date) -> tuple[sa.Select[Any], Sequence[Key]]:
     """The statement of a list on `day` without its page, and the keys that order it totally."""
-    until = filters.deliver_on or day
-    if until < day:
-        raise RuleViolation(errors=[{"parameter": "deliver_on", "detail": "交货日不能早于今天"}])
+    until = delivery_day(filters.deliver_on, day)
     asked = search.analyse(filters.q) if filters.q is not None else None
     statement = (
         sa.select(
@@ -104,6 +102,14 @@ def listing(filters: Filters, day: date) -> tuple[sa.Select[Any], Sequence[Key]]
         .where(*_conditions(filters, asked, day, until))
     )
     return statement, _keys(filters.sort, asked)
+
+
+def delivery_day(deliver_on: date | None, day: date) -> date:
+    """The day that stock must last to. Raises RuleViolation (`invalid`) for a day that is over."""
+    until = deliver_on or day
+    if until < day:
+        raise RuleViolation(errors=[{"parameter": "deliver_on", "detail": "交货日不能早于今天"}])
+    return until
 
 
 def _conditions(
@@ -210,8 +216,6 @@ def lots_on_sale(until: date) -> sa.ColumnElement[Any]:
         *("trace_code", c.trace_code, "harvested_on", c.harvested_on),
         *("best_before", c.best_before, "quantity", c.quantity),
     )
-    from sqlalchemy.dialects.postgresql import aggregate_order_by
-
     ordered = sa.func.json_agg(aggregate_order_by(one, c.best_before, c.trace_code), type_=sa.JSON)
     return sa.select(ordered).select_from(lots).scalar_subquery()
 

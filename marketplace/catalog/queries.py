@@ -29,9 +29,11 @@ def product_scope(actor: Actor) -> sa.ColumnElement[bool]:
     return Product.seller_id == actor.organisation_id
 
 
-def _detail(day: date, until: date) -> sa.Select[Any]:
+def _detail(day: date, deliver_on: date | None) -> sa.Select[Any]:
+    until = listing.delivery_day(deliver_on, day)
     return sa.select(
         Product.card,
+        Product.version,
         Product.description,
         Product.state_reason,
         Product.state,
@@ -54,11 +56,12 @@ def _shape(row: Any) -> dict[str, Any]:
 def product_view(session: Session, product_id: UUID, until: date | None = None) -> dict[str, Any]:
     """The public product with its lots on sale for delivery on `until` (default today); one query.
 
-    Raises NotFound for a product that is not recognised or whose seller is disabled.
+    Raises NotFound for a product that is not recognised or whose seller is disabled, RuleViolation (`invalid`) for a
+    day that is over.
     """
     day = clock.today()
     row = session.execute(
-        _detail(day, until or day).where(
+        _detail(day, until).where(
             Product.id == product_id,
             Product.state == ProductState.RECOGNISED,
             Organisation.disabled_at.is_(None),
@@ -69,12 +72,12 @@ def product_view(session: Session, product_id: UUID, until: date | None = None) 
     return _shape(row)
 
 
-def detail_json(product_id: UUID, until: date | None = None) -> bytes:
-    """`product_view` as finished bytes: the card is spliced, never parsed. On a connection without a transaction."""
+def detail_json(product_id: UUID, until: date | None = None) -> tuple[bytes, int]:
+    """`product_view` as finished bytes, and the product's version. On a connection without a transaction."""
     day = clock.today()
     with listing.reading() as session:
         row = session.execute(
-            _detail(day, until or day).where(
+            _detail(day, until).where(
                 Product.id == product_id,
                 Product.state == ProductState.RECOGNISED,
                 Organisation.disabled_at.is_(None),
@@ -84,7 +87,8 @@ def detail_json(product_id: UUID, until: date | None = None) -> bytes:
         raise NotFound
     head = cards.spliced(row.card, row.available_quantity, row.eligible)
     rest = {"description": row.description, "lots": row.lots or []}
-    return f"{head[:-1]},{json.dumps(rest, ensure_ascii=False, separators=(',', ':'))[1:]}".encode()
+    body = f"{head[:-1]},{json.dumps(rest, ensure_ascii=False, separators=(',', ':'))[1:]}"
+    return body.encode(), row.version
 
 
 def own_product_view(session: Session, actor: Actor, product_id: UUID) -> dict[str, Any]:

@@ -12,29 +12,30 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from marketplace.accounts.models import Organisation, OrganisationKind
+from marketplace.accounts.service import insert_row
 from marketplace.actors import Actor, Permission, Role
 from marketplace.catalog import cards, queries, rules
 from marketplace.catalog.models import (
     Category,
     Lot,
     PricedBy,
-    PriceList,
-    PriceTier,
     Product,
     ProductCertification,
 )
+from marketplace.catalog.prices import AlreadyListed, add_price_list, set_ladder
 from marketplace.catalog.states import PRODUCT_MOVES, ProductState, move
-from marketplace.errors import Conflict, Forbidden, NotFound, PreconditionFailed, RuleViolation
+from marketplace.clock import business_day
+from marketplace.errors import Forbidden, NotFound, PreconditionFailed, RuleViolation
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
 from marketplace.values import uuid7
 
+__all__ = [
+    "AlreadyListed", "ProductWish", "SellerNotAdmitted", "add_category", "add_price_list", "add_product",
+    "edit_product", "recognise_product", "refuse_product", "submit_product", "withdraw_product",
+]  # fmt: skip
+
 # Names made from codes: the subject of facts about rows that have no id of their own.
 CODES = uuid.UUID("5f0c2f1e-6c0b-5d0e-9a57-1f3c6c1a8e20")
-
-
-class AlreadyListed(Conflict):
-    slug = "already-there"
-    title = "这一项已经有了"
 
 
 class SellerNotAdmitted(RuleViolation):
@@ -101,19 +102,6 @@ def add_category(
         return tx.answer({"code": code, "name": name})
 
 
-def add_price_list(
-    actor: Actor, *, code: str, name: str, organisation_id: UUID | None = None, once: Once = NO_ONCE
-) -> Reply:
-    """A list of prices: the public one (code `public`, no owner) or a channel's own."""
-    with transaction(actor, Permission.POLICY_MANAGE, once) as tx:
-        if tx.session.scalars(sa.select(PriceList.id).where(PriceList.code == code)).first() is not None:
-            raise AlreadyListed(code=code)
-        row = PriceList(id=uuid7(), code=code, name=name, organisation_id=organisation_id)
-        tx.session.add(row)
-        tx.record("price_list.added", "price_list", row.id, parties=[organisation_id], code=code, name=name)
-        return tx.answer({"id": row.id, "code": code})
-
-
 def add_product(
     actor: Actor, wish: ProductWish, *, seller_id: UUID | None = None, once: Once = NO_ONCE
 ) -> Reply:
@@ -123,20 +111,20 @@ def add_product(
         owner = None if owner_id is None else tx.session.get(Organisation, owner_id)
         if owner is None or owner.kind is not OrganisationKind.SELLER:
             raise Forbidden("只有供应商可以上产品")
-        values = {**vars(wish), "ladder": [rules.Step(*step) for step in wish.ladder]}
+        values = _cleaned(vars(wish))
         _refuse(
             rules.product_problems(values) + _reference_problems(tx, wish.category_code, wish.county_code)
         )
-        known = sa.select(Product.id).where(Product.seller_id == owner.id, Product.sku == wish.sku)
+        known = sa.select(Product.id).where(Product.seller_id == owner.id, Product.sku == values["sku"])
         if tx.session.scalars(known).first() is not None:
-            raise AlreadyListed("这个货号已经有了", sku=wish.sku)
-        plain = {k: v for k, v in vars(wish).items() if k not in ("ladder", "certifications", "priced_by")}
+            raise AlreadyListed("这个货号已经有了", sku=values["sku"])
+        plain = {k: v for k, v in values.items() if k not in ("ladder", "certifications", "priced_by")}
         product = Product(
             id=uuid7(),
             seller_id=owner.id,
             priced_by=PricedBy(wish.priced_by),
             state=ProductState.DRAFT,
-            price_fen=wish.ladder[0][1],
+            price_fen=values["ladder"][0].price_fen,
             search_name="",
             search_pinyin="",
             search_initials="",
@@ -146,9 +134,9 @@ def add_product(
             version=1,
             **plain,
         )
-        tx.session.add(product)
-        tx.session.flush()
-        _set_ladder(tx, product, values["ladder"])
+        # Two requests with one article number: the constraint lets the second one down, with the same slug.
+        insert_row(tx, product)
+        set_ladder(tx, product, values["ladder"])
         _set_certifications(tx, product, wish.certifications)
         cards.rebuild(tx.session, [product])
         _record(tx, "product.added", product)
@@ -166,27 +154,27 @@ def edit_product(
     """Change fields of a product of one's own.
 
     Raises RuleViolation (`invalid`) where a lot exists (another pack is a new product) or the field was recognised
-    by the office, PreconditionFailed, NotFound for another seller's product.
+    by the office, WrongState (`wrong-state`) while the office has it before it, PreconditionFailed, NotFound for
+    another seller's product.
     """
     with transaction(actor, Permission.PRODUCT_EDIT, once) as tx:
         product = _own_locked(tx, product_id)
         if expected_version is not None and expected_version != product.version:
             raise PreconditionFailed(version=product.version)
+        if product.state is ProductState.SUBMITTED:
+            # What is recognised must be what was looked at: the table knows no edit here.
+            move(PRODUCT_MOVES, product.state, "edit")
         marks = cards.certifications(tx.session, [product.id]).get(product.id, [])
         steps = cards.ladders(tx.session, [product.id]).get(product.id, [])
         present = {
             name: getattr(product, name) for name in rules.EDITABLE_FIELDS - {"ladder", "certifications"}
         }
         present |= {"ladder": steps, "certifications": marks, "sku": product.sku}
-        wished = dict(changes)
-        if "ladder" in wished:
-            wished["ladder"] = [rules.Step(*step) for step in wished["ladder"]]
+        wished = _cleaned(changes)
         changed = {name for name, value in wished.items() if present.get(name) != value}
         problems = []
-        if (
-            tx.session.scalars(sa.select(Lot.id).where(Lot.product_id == product.id).limit(1)).first()
-            is not None
-        ):
+        # The row is locked, and a new lot needs a share of it: none can come between this look and the commit.
+        if tx.session.scalars(sa.select(Lot.id).where(Lot.product_id == product.id).limit(1)).all():
             problems += rules.pack_changes(changed)
         if product.state is ProductState.RECOGNISED:
             problems += rules.shelf_changes(changed)
@@ -201,7 +189,7 @@ def edit_product(
             setattr(product, name, PricedBy(wished[name]) if name == "priced_by" else wished[name])
         if "ladder" in changed:
             product.price_fen = wished["ladder"][0].price_fen
-            _set_ladder(tx, product, wished["ladder"])
+            set_ladder(tx, product, wished["ladder"])
         if "certifications" in changed:
             _set_certifications(tx, product, wished["certifications"])
         product.version += 1
@@ -221,7 +209,8 @@ def recognise_product(actor: Actor, product_id: UUID, *, once: Once = NO_ONCE) -
     with transaction(actor, Permission.PRODUCT_RECOGNISE, once) as tx:
         product = _locked(tx, product_id, sa.true())
         seller = tx.session.get_one(Organisation, product.seller_id)
-        if seller.admitted_on is None or seller.disabled_at is not None:
+        admitted = seller.admitted_on is not None and seller.admitted_on <= business_day(tx.started_at)
+        if not admitted or seller.disabled_at is not None:
             raise SellerNotAdmitted(seller_id=str(seller.id))
         product.recognised_at = tx.started_at
         return _moved(tx, product, "recognise", "product.recognised", None)
@@ -268,37 +257,27 @@ def _refuse(problems: Iterable[rules.Problem]) -> None:
         raise RuleViolation("产品信息有问题，请看每一项", errors=errors)
 
 
+def _cleaned(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Texts without outer spaces, and the ladder as steps."""
+    values = {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
+    if "ladder" in values:
+        values["ladder"] = [rules.Step(*step) for step in values["ladder"]]
+    return values
+
+
 def _reference_problems(tx: Transaction, category_code: str, county_code: str) -> list[rules.Problem]:
     found = tx.session.execute(
         sa.text(
             "select exists (select 1 from category where code = :category) as category,"
+            " exists (select 1 from category where parent_code = :category) as below,"
             " exists (select 1 from region where code = :county and level = 'county') as county"
         ),
         {"category": category_code, "county": county_code},
     ).one()
     problems = [] if found.category else [("category_code", "没有这个品类")]
+    if found.below:
+        problems.append(("category_code", "请选到最末一级品类"))
     return problems if found.county else [*problems, ("county_code", "没有这个县区")]
-
-
-def _set_ladder(tx: Transaction, product: Product, ladder: Sequence[rules.Step]) -> None:
-    list_id = tx.session.scalars(
-        sa.select(PriceList.id).where(PriceList.code == cards.PUBLIC_LIST)
-    ).one_or_none()
-    if list_id is None:
-        list_id = uuid7()
-        tx.session.add(PriceList(id=list_id, code=cards.PUBLIC_LIST, name="公开价"))
-        tx.session.flush()
-    tx.session.execute(
-        sa.delete(PriceTier).where(PriceTier.product_id == product.id, PriceTier.price_list_id == list_id)
-    )
-    tx.session.execute(
-        sa.insert(PriceTier),
-        [
-            {"product_id": product.id, "price_list_id": list_id, "min_quantity": s.min_quantity,
-             "price_fen": s.price_fen}
-            for s in ladder
-        ],
-    )  # fmt: skip
 
 
 def _set_certifications(tx: Transaction, product: Product, marks: Sequence[Mapping[str, Any]]) -> None:
