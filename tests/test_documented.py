@@ -5,15 +5,19 @@ from __future__ import annotations
 import ast
 import csv
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
 from marketplace.actors import ROLE_PERMISSIONS, Permission
 from marketplace.errors import MarketplaceError
 from marketplace.web.problem_texts import SLUGS
+from tests.serving import running_site
 from tests.test_architecture import SOURCE, sources, tree
 
 ROOT = SOURCE.parent
@@ -198,3 +202,24 @@ def test_the_readme_lists_every_demo_account() -> None:
 def test_a_link_of_the_readme_leads_to_a_file() -> None:
     targets = re.findall(r"\]\(([^)#:]+)\)", README)
     assert [target for target in targets if not Path(ROOT, target).exists()] == []
+
+
+def test_the_main_story_of_the_readme_runs_as_it_stands(app: Flask, tmp_path: Path) -> None:
+    """Everything up to the last command, which speaks to the embedded server of a checkout."""
+    commands = re.search(r"```bash\n(.*?)# And every table", README, re.DOTALL)
+    assert commands
+    with running_site(app.config["TEST_ENVIRONMENT"]) as site:
+        story = commands[1].replace("http://localhost:8000", site.base, 1)
+        story = story.replace(".venv/bin/python", sys.executable)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", story],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "/problems/" not in done.stdout
+    assert max(int(fen) for fen in re.findall(r'"counted_fen":(\d+)', done.stdout)) > 0
+    checked = app.test_cli_runner().invoke(args=["verify"])
+    assert checked.exit_code == 0, checked.output
