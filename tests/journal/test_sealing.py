@@ -384,7 +384,10 @@ def test_a_clock_that_was_set_back_does_not_make_a_later_checkpoint_look_earlier
         ("delete from seal where seq = 2", "seal 2 is missing"),
         ("delete from seal where seq > 3", "3 seals, but checkpoint 4 was signed"),
         ("update checkpoint set root = decode(repeat('00', 32), 'hex')", "columns differ"),
-        ("update checkpoint set note = replace(note, 'A', 'B')", "none of the known keys"),
+        (
+            "update checkpoint set note = translate(note, 'ABCDEFGHIJKLMNOP', 'BCDEFGHIJKLMNOPA')",
+            "none of the known keys",
+        ),
     ],
 )
 def test_nothing_is_signed_over_a_damaged_journal(app, owner_url, damage, message):
