@@ -144,8 +144,7 @@ def _keys(sort: str, asked: search.Query | None) -> list[Key]:
     if sort == "-price":
         return [(P.price_fen, True), (P.id, True)]
     if sort == "newest":
-        # The plain type: the cursor's reader knows no decorated one.
-        return [(sa.type_coerce(P.recognised_at, sa.DateTime(timezone=True)), True), (P.id, True)]
+        return [(P.recognised_at, True), (P.id, True)]
     if asked is None:
         # Nothing to be relevant to: the order of entry, in which new rows only ever come last.
         return [(P.id, False)]

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TypeVar
 
-from marketplace.errors import WrongState
-
-S = TypeVar("S", bound=StrEnum)
+from marketplace.catalog.states import move as move
 
 
 class PurchaseState(StrEnum):
@@ -95,14 +92,6 @@ ORDER_MOVES: Mapping[tuple[OrderState, str], OrderState] = {
     (O.PART_ACCEPTED, "ship_all"): O.PART_ACCEPTED,
     (O.PART_ACCEPTED, "cancel"): O.PART_ACCEPTED,
 }
-
-
-def move(table: Mapping[tuple[S, str], S], state: S, event: str) -> S:
-    """The state after `event`. Raises WrongState (`wrong-state`) with the present state and the event."""
-    try:
-        return table[state, event]
-    except KeyError:
-        raise WrongState(state=state.value, event=event) from None
 
 
 def headline(
