@@ -54,9 +54,13 @@ def _plain(value: Any) -> str | int:
     return str(value) if isinstance(value, UUID) else value
 
 
-def _typed(column: Any, value: Any) -> sa.ColumnElement[Any]:
-    """The cursor's value as the column's type; the database casts it, a bad one is refused before."""
-    kind = column.type.python_type
+def _type(column: Any) -> Any:
+    return column.type
+
+
+def _typed(column: Any, value: Any) -> Any:
+    """The cursor's value as the column's type holds it; a bad one is refused before the database sees it."""
+    kind = _type(column).python_type
     readers: dict[type, Callable[[Any], Any]] = {
         UUID: UUID,
         datetime: datetime.fromisoformat,
@@ -70,7 +74,46 @@ def _typed(column: Any, value: Any) -> sa.ColumnElement[Any]:
             raise ValueError
     except (ValueError, TypeError, AttributeError):
         raise BadCursor from None
-    return sa.literal(parsed, column.type)
+    return parsed
+
+
+def page_values(keys: Sequence[Key], limit: int, after: str | None) -> dict[str, Any]:
+    """What `page_statement` is executed with. Raises BadCursor (`bad-cursor`)."""
+    values: dict[str, Any] = {"page_rows": limit + 1}
+    if after is not None:
+        for n, value in enumerate(decode_cursor(after, len(keys))):
+            values[f"after_{n}"] = _typed(keys[n][0], value)
+    return values
+
+
+def page_statement(
+    statement: sa.Select[*tuple[Any, ...]], keys: Sequence[Key], *, following: bool
+) -> sa.Select[*tuple[Any, ...]]:
+    """`statement` ordered by `keys`, which become its last columns, and cut to one page.
+
+    `following`: the page after a cursor. The parameters come from `page_values`, so the statement may be kept.
+    """
+    columns: list[Any] = [column.label(f"_key{n}") for n, (column, _) in enumerate(keys)]
+    statement = statement.add_columns(*columns)
+    if following:
+        beyond: list[sa.ColumnElement[bool]] = []
+        seen = [sa.bindparam(f"after_{n}", type_=_type(column)) for n, (column, _) in enumerate(keys)]
+        for n, (column, descending) in enumerate(keys):
+            equal = [keys[m][0] == seen[m] for m in range(n)]
+            beyond.append(sa.and_(*equal, column < seen[n] if descending else column > seen[n]))
+        statement = statement.where(sa.or_(*beyond))
+    ordered = statement.order_by(*[c.desc() if d else c.asc() for c, d in keys])
+    return ordered.limit(sa.bindparam("page_rows", type_=sa.BigInteger))
+
+
+def page_of_rows(
+    rows: Sequence[Any], keys: Sequence[Key], *, limit: int, shape: Callable[[Any], Any]
+) -> dict[str, Any]:
+    """{"items": [...], "next": cursor or None} of what `page_statement` returned; `shape` makes an item of a row."""
+    more = len(rows) > limit
+    rows = rows[:limit]
+    following = encode_cursor(list(rows[-1][-len(keys) :])) if more else None
+    return {"items": [shape(row) for row in rows], "next": following}
 
 
 def paginate(
@@ -87,19 +130,6 @@ def paginate(
     `keys` order the rows totally (the last one is unique); they are added to the statement as columns. The keys
     may differ in direction. `shape` makes an item of a row.
     """
-    columns: list[Any] = [column.label(f"_key{n}") for n, (column, _) in enumerate(keys)]
-    statement = statement.add_columns(*columns)
-    if after is not None:
-        values = [_typed(c, v) for (c, _), v in zip(keys, decode_cursor(after, len(keys)), strict=True)]
-        alternatives = []
-        for n, (column, descending) in enumerate(keys):
-            equal = [keys[m][0] == values[m] for m in range(n)]
-            beyond = column < values[n] if descending else column > values[n]
-            alternatives.append(sa.and_(*equal, beyond))
-        statement = statement.where(sa.or_(*alternatives))
-    statement = statement.order_by(*[c.desc() if d else c.asc() for c, d in keys]).limit(limit + 1)
-    rows = session.execute(statement).all()
-    more = len(rows) > limit
-    rows = rows[:limit]
-    following = encode_cursor([getattr(rows[-1], f"_key{n}") for n in range(len(keys))]) if more else None
-    return {"items": [shape(row) for row in rows], "next": following}
+    values = page_values(keys, limit, after)
+    page = page_statement(statement, keys, following=after is not None)
+    return page_of_rows(session.execute(page, values).all(), keys, limit=limit, shape=shape)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -23,10 +23,10 @@ from marketplace.catalog.models import Lot, LotState, Place, Product, ProductCer
 from marketplace.catalog.search import Script
 from marketplace.catalog.states import ProductState
 from marketplace.clock import budget_year, today
-from marketplace.database import db
 from marketplace.errors import RuleViolation
-from marketplace.paging import DEFAULT_LIMIT, Key, paginate
+from marketplace.paging import DEFAULT_LIMIT, Key, page_of_rows, page_statement, page_values
 from marketplace.policies.models import CountyEligibility
+from marketplace.reading import Prepared, fetch, prepare
 
 P = Product.__table__.c
 SELLER = Organisation.__table__.c
@@ -56,35 +56,69 @@ def list_products(
 
     Raises RuleViolation (`bad-cursor`; `invalid` for a delivery day in the past).
     """
-    return _page(session, filters, limit, after, _dict)
+    kept, values = _page(filters, limit, after)
+    rows = session.execute(kept.statement, values).all()
+    return page_of_rows(rows, kept.keys, limit=limit, shape=_dict)
 
 
 def list_json(filters: Filters, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> bytes:
-    """The same page as finished JSON, on a connection of its own that opens no transaction.
-
-    A single statement is its own snapshot; BEGIN and ROLLBACK around it would only be two round trips.
-    """
-    with reading() as session:
-        page = _page(session, filters, limit, after, _text)
+    """The same page as finished JSON, on a connection that opens no transaction."""
+    kept, values = _page(filters, limit, after)
+    page = page_of_rows(fetch(kept.prepared, values), kept.keys, limit=limit, shape=_text)
     return f'{{"items":[{",".join(page["items"])}],"next":{json.dumps(page["next"])}}}'.encode()
 
 
-def reading() -> Session:
-    """A session for reads that are one statement, on an AUTOCOMMIT connection; `with` gives it back."""
-    return Session(db.engine.execution_options(isolation_level="AUTOCOMMIT"), autoflush=False)
+@dataclass(frozen=True)
+class _Kept:
+    """The statement of one combination of filters; their values come with each execution."""
+
+    statement: sa.Select[Any]
+    keys: Sequence[Key]
+    prepared: Prepared
 
 
-def _page(session: Session, filters: Filters, limit: int, after: str | None, shape: Any) -> dict[str, Any]:
-    statement, keys = listing(filters, today())
-    return paginate(session, statement, keys, limit=limit, after=after, shape=shape)
+_kept: dict[tuple[Any, ...], _Kept] = {}
+_MOST_KEPT = 500
+_NAMES = tuple(field.name for field in fields(Filters))
+
+
+def _page(filters: Filters, limit: int, after: str | None) -> tuple[_Kept, dict[str, Any]]:
+    day = today()
+    asked = search.analyse(filters.q) if filters.q is not None else None
+    values = _values(filters, asked, day)
+    given = tuple(getattr(filters, name) is not None for name in _NAMES)
+    # Which SQL it is: no value of the caller but the few that choose it.
+    shape = (given, filters.sort, filters.available, filters.eligible, after is not None,
+             asked and (asked.script, bool(asked.tokens)))  # fmt: skip
+    kept = _kept.get(shape)
+    if kept is None:
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        statement, keys = listing(filters, day)
+        statement = page_statement(statement, keys, following=after is not None)
+        kept = _kept[shape] = _Kept(statement, keys, prepare(statement))
+    return kept, {**values, **page_values(kept.keys, limit, after)}
+
+
+def _values(filters: Filters, asked: search.Query | None, day: date) -> dict[str, Any]:
+    """The bind parameters of a list by their names."""
+    values: dict[str, Any] = {
+        name: value for name in _NAMES if (value := getattr(filters, name)) is not None and name != "q"
+    }
+    values |= {"day": day, "year": budget_year(day), "until": delivery_day(filters.deliver_on, day)}
+    if asked is not None:
+        values |= {"compact": asked.compact, "tokens": list(asked.tokens)}
+    return values
 
 
 def _text(row: Any) -> str:
-    return cards.spliced(row.card, row.available_quantity, row.eligible)
+    card, available, counts = row[:3]
+    return cards.spliced(card, available, counts)
 
 
 def _dict(row: Any) -> dict[str, Any]:
-    return {**json.loads(row.card), "available_quantity": row.available_quantity, "eligible": row.eligible}
+    card, available, counts = row[:3]
+    return {**json.loads(card), "available_quantity": available, "eligible": counts}
 
 
 def listing(filters: Filters, day: date) -> tuple[sa.Select[Any], Sequence[Key]]:
@@ -117,19 +151,20 @@ def _conditions(
 ) -> list[sa.ColumnElement[bool]]:
     given: list[sa.ColumnElement[bool]] = []
     if asked is not None:
-        given.append(P.tokens.contains(list(asked.tokens)) if asked.tokens else sa.false())
+        tokens = sa.bindparam("tokens", list(asked.tokens), P.tokens.type)
+        given.append(P.tokens.contains(tokens) if asked.tokens else sa.false())
     if filters.category is not None:
-        given.append(P.category_code.startswith(filters.category, autoescape=True))
+        given.append(sa.func.starts_with(P.category_code, sa.bindparam("category", filters.category)))
     if filters.county is not None:
-        given.append(P.county_code == filters.county)
+        given.append(P.county_code == sa.bindparam("county", filters.county))
     if filters.seller is not None:
-        given.append(P.seller_id == filters.seller)
+        given.append(P.seller_id == sa.bindparam("seller", filters.seller))
     if filters.certification is not None:
         given.append(_certified(filters.certification, day))
     if filters.min_price_fen is not None:
-        given.append(P.price_fen >= filters.min_price_fen)
+        given.append(P.price_fen >= sa.bindparam("min_price_fen", filters.min_price_fen))
     if filters.max_price_fen is not None:
-        given.append(P.price_fen <= filters.max_price_fen)
+        given.append(P.price_fen <= sa.bindparam("max_price_fen", filters.max_price_fen))
     if filters.available is not None:
         stocked = _stocked(until)
         given.append(stocked if filters.available else ~stocked)
@@ -155,12 +190,14 @@ def _keys(sort: str, asked: search.Query | None) -> list[Key]:
 def rank(asked: search.Query) -> sa.ColumnElement[int]:
     """0 the exact name, 1 its beginning, 2 inside it, 3 its pinyin, 4 its initials, 5 found by another text."""
 
+    compact = sa.bindparam("compact", asked.compact, sa.Text)
+
     def inside(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-        return sa.func.strpos(column, asked.compact) > 0
+        return sa.func.strpos(column, compact) > 0
 
     steps: list[tuple[sa.ColumnElement[bool], int]] = [
-        (P.search_name == asked.compact, 0),
-        (sa.func.starts_with(P.search_name, asked.compact), 1),
+        (P.search_name == compact, 0),
+        (sa.func.starts_with(P.search_name, compact), 1),
         (inside(P.search_name), 2),
     ]
     if asked.script is Script.PINYIN:
@@ -172,6 +209,7 @@ def rank(asked: search.Query) -> sa.ColumnElement[int]:
 
 def _free_stock(until: date, *columns: Any) -> sa.Select[Any]:
     """Stock of released lots that last to `until`, at the places of the product's own seller."""
+    last = sa.bindparam("until", until, sa.Date)
     return (
         sa.select(*columns)
         .select_from(Lot)
@@ -180,7 +218,7 @@ def _free_stock(until: date, *columns: Any) -> sa.Select[Any]:
         .where(
             Lot.product_id == P.id,
             Lot.state == LotState.RELEASED,
-            Lot.best_before >= until,
+            Lot.best_before >= last,
             Place.organisation_id == P.seller_id,
         )
         .correlate(Product)
@@ -222,7 +260,8 @@ def lots_on_sale(until: date) -> sa.ColumnElement[Any]:
 
 def eligible(day: date) -> sa.ColumnElement[bool]:
     """Whether a purchase placed on `day` counts: recognised, an admitted seller, an eligible county of that year."""
-    year = budget_year(day)
+    year = sa.bindparam("year", budget_year(day), sa.Integer)
+    on = sa.bindparam("day", day, sa.Date)
     county = (
         sa.select(sa.literal(1))
         .select_from(CountyEligibility)
@@ -235,7 +274,7 @@ def eligible(day: date) -> sa.ColumnElement[bool]:
         .exists()
     )
     admitted = sa.and_(
-        SELLER.admitted_on.is_not(None), SELLER.admitted_on <= day, SELLER.disabled_at.is_(None)
+        SELLER.admitted_on.is_not(None), SELLER.admitted_on <= on, SELLER.disabled_at.is_(None)
     )
     return sa.and_(P.state == ProductState.RECOGNISED.value, admitted, county)
 
@@ -246,8 +285,8 @@ def _certified(scheme: str, day: date) -> sa.ColumnElement[bool]:
     return (
         sa.select(sa.literal(1))
         .select_from(C)
-        .where(C.product_id == P.id, C.scheme == scheme)
-        .where(sa.or_(C.valid_until.is_(None), C.valid_until >= day))
+        .where(C.product_id == P.id, C.scheme == sa.bindparam("certification", scheme))
+        .where(sa.or_(C.valid_until.is_(None), C.valid_until >= sa.bindparam("day", day, sa.Date)))
         .correlate(Product)
         .exists()
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from marketplace.catalog.models import Category, Product
 from marketplace.catalog.states import ProductState
 from marketplace.errors import NotFound
 from marketplace.paging import paginate
+from marketplace.reading import Prepared, fetch, prepare
 
 
 def product_scope(actor: Actor) -> sa.ColumnElement[bool]:
@@ -59,14 +61,7 @@ def product_view(session: Session, product_id: UUID, until: date | None = None) 
     Raises NotFound for a product that is not recognised or whose seller is disabled, RuleViolation (`invalid`) for a
     day that is over.
     """
-    day = clock.today()
-    row = session.execute(
-        _detail(day, until).where(
-            Product.id == product_id,
-            Product.state == ProductState.RECOGNISED,
-            Organisation.disabled_at.is_(None),
-        )
-    ).one_or_none()
+    row = session.execute(_public()[0], _values(product_id, until)).one_or_none()
     if row is None:
         raise NotFound
     return _shape(row)
@@ -74,21 +69,36 @@ def product_view(session: Session, product_id: UUID, until: date | None = None) 
 
 def detail_json(product_id: UUID, until: date | None = None) -> tuple[bytes, int]:
     """`product_view` as finished bytes, and the product's version. On a connection without a transaction."""
-    day = clock.today()
-    with listing.reading() as session:
-        row = session.execute(
-            _detail(day, until).where(
-                Product.id == product_id,
-                Product.state == ProductState.RECOGNISED,
-                Organisation.disabled_at.is_(None),
-            )
-        ).one_or_none()
-    if row is None:
+    rows = fetch(_public()[1], _values(product_id, until))
+    if not rows:
         raise NotFound
-    head = cards.spliced(row.card, row.available_quantity, row.eligible)
-    rest = {"description": row.description, "lots": row.lots or []}
-    body = f"{head[:-1]},{json.dumps(rest, ensure_ascii=False, separators=(',', ':'))[1:]}"
-    return body.encode(), row.version
+    card, version, description, _, _, available, counts, lots = rows[0]
+    head = cards.spliced(card, available, counts)
+    rest = json.dumps(
+        {"description": description, "lots": lots or []}, ensure_ascii=False, separators=(",", ":")
+    )
+    return f"{head[:-1]},{rest[1:]}".encode(), version
+
+
+@cache
+def _public() -> tuple[sa.Select[Any], Prepared]:
+    day = clock.today()
+    statement = _detail(day, day).where(
+        Product.id == sa.bindparam("product_id", type_=sa.Uuid),
+        Product.state == ProductState.RECOGNISED,
+        Organisation.disabled_at.is_(None),
+    )
+    return statement, prepare(statement)
+
+
+def _values(product_id: UUID, until: date | None) -> dict[str, Any]:
+    day = clock.today()
+    return {
+        "product_id": product_id,
+        "day": day,
+        "year": clock.budget_year(day),
+        "until": listing.delivery_day(until, day),
+    }
 
 
 def own_product_view(session: Session, actor: Actor, product_id: UUID) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""Reads sent by the driver itself: the same rows, no transaction, and a lost server costs one answer."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.exc import OperationalError
+
+from marketplace import reading
+from marketplace.catalog.models import Category
+from marketplace.database import db
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+def end_every_connection(owner: psycopg.Connection) -> None:
+    owner.execute(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+        " where datname = current_database() and application_name = 'marketplace'"
+    )
+
+
+def test_values_are_given_by_name_and_constants_stay() -> None:
+    statement = sa.select(Category.name).where(
+        Category.code == sa.bindparam("code"), Category.code.startswith("01")
+    )
+    kept = reading.prepare(statement)
+
+    asked = db.session().execute(statement, {"code": "0101"}).all()
+    assert len(asked) == 1
+    assert reading.fetch(kept, {"code": "0101", "other": 1}) == asked
+    assert reading.fetch(kept, {"code": "02"}) == []
+
+
+def test_a_read_leaves_its_connection_fit_for_transactions(owner: psycopg.Connection) -> None:
+    assert reading.fetch_text("select $1::bigint + 1", (1,)) == [(2,)]
+
+    with db.engine.begin() as connection:
+        assert connection.connection.driver_connection.autocommit is False
+        assert connection.scalar(sa.text("select count(*) from category")) > 0
+
+
+def test_a_refused_statement_keeps_its_connection() -> None:
+    before = reading.fetch_text("select pg_backend_pid()", ())
+
+    with pytest.raises(OperationalError) as refused:
+        reading.fetch_text("select 1 / $1::int", (0,))
+
+    assert refused.value.orig.sqlstate == "22012"
+    assert refused.value.connection_invalidated is False
+    assert reading.fetch_text("select pg_backend_pid()", ()) == before
+
+
+def test_a_lost_connection_costs_one_answer(app: Flask, owner: psycopg.Connection) -> None:
+    end_every_connection(owner)
+
+    with pytest.raises(OperationalError) as lost:
+        reading.fetch_text("select 1", ())
+
+    assert lost.value.connection_invalidated is True
+    assert reading.fetch_text("select 1", ()) == [(1,)]
+
+
+def test_a_lost_connection_is_an_unavailable_answer_and_the_next_one_is_good(
+    app: Flask, owner: psycopg.Connection
+) -> None:
+    http = app.test_client()
+    assert http.get("/api/v1/products").status_code == 200
+    end_every_connection(owner)
+
+    assert [http.get("/api/v1/products").status_code for _ in range(2)] == [503, 200]
