@@ -7,6 +7,7 @@ PreconditionFailed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 
@@ -49,6 +50,13 @@ class Conflict(MarketplaceError):
     title = "与现在的状态冲突"
 
 
+class AlreadyThere(Conflict):
+    """The natural key (a code, a name, a number) is in use; `data` may say which."""
+
+    slug = "already-there"
+    title = "这一项已经有了"
+
+
 class WrongState(Conflict):
     slug = "wrong-state"
     title = "现在的状态不能这样做"
@@ -78,6 +86,13 @@ class RuleViolation(MarketplaceError):
         if errors is not None:
             data["errors"] = errors
         super().__init__(detail, slug=slug, **data)
+
+
+def refuse_fields(problems: Iterable[tuple[str, str | None]], detail: str | None = None) -> None:
+    """Raise RuleViolation (`invalid`) with every field that has a problem, each as {pointer, detail}; else nothing."""
+    errors = [{"pointer": f"#/{field}", "detail": problem} for field, problem in problems if problem]
+    if errors:
+        raise RuleViolation(detail, errors=errors)
 
 
 class Throttled(MarketplaceError):

@@ -30,15 +30,10 @@ from marketplace.accounts.regions import pinyin_key, region_subject
 from marketplace.actors import Actor, Permission, Role
 from marketplace.clock import business_day
 from marketplace.database import Base
-from marketplace.errors import Conflict, PreconditionFailed, RuleViolation
+from marketplace.errors import AlreadyThere, PreconditionFailed, RuleViolation, refuse_fields
 from marketplace.journal.canonical import instant_text
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
 from marketplace.values import uuid7
-
-
-class AlreadyThere(Conflict):
-    slug = "already-there"
-    title = "这一项已经有了"
 
 
 def insert_row(tx: Transaction, row: Base) -> None:
@@ -56,13 +51,6 @@ def insert_row(tx: Transaction, row: Base) -> None:
         if isinstance(error.orig, psycopg.errors.ForeignKeyViolation):
             raise RuleViolation("所引用的一项不存在", slug="unknown-reference") from error
         raise
-
-
-def _refuse(*problems: tuple[str, str | None]) -> None:
-    """Raise RuleViolation (`invalid`) with every field that has a problem."""
-    errors = [{"pointer": f"#/{name}", "detail": problem} for name, problem in problems if problem]
-    if errors:
-        raise RuleViolation(errors=errors)
 
 
 def add_region(
@@ -167,7 +155,7 @@ def add_organisation(
 
     Raises RuleViolation (`invalid`) for a credit code that fails GB 32100, Conflict (`already-there`).
     """
-    _refuse(("credit_code", rules.credit_code_problem(credit_code) if credit_code else None))
+    refuse_fields([("credit_code", rules.credit_code_problem(credit_code) if credit_code else None)])
     with transaction(actor, Permission.ORGANISATION_MANAGE, once) as tx:
         row = Organisation(
             id=uuid7(),
@@ -284,9 +272,11 @@ def add_payer_profile(
 
     Raises RuleViolation (`invalid`) for a bad credit code or tax number, Conflict (`already-there`).
     """
-    _refuse(
-        ("credit_code", rules.credit_code_problem(credit_code)),
-        ("tax_number", rules.credit_code_problem(tax_number)),
+    refuse_fields(
+        [
+            ("credit_code", rules.credit_code_problem(credit_code)),
+            ("tax_number", rules.credit_code_problem(tax_number)),
+        ]
     )
     with transaction(actor, Permission.ORGANISATION_MANAGE, once) as tx:
         row = PayerProfile(
@@ -377,9 +367,11 @@ def add_user(
     Raises RuleViolation (`invalid`; `role-mismatch` for a role that this kind of organisation cannot have),
     Conflict (`already-there`).
     """
-    _refuse(
-        ("username", rules.username_problem(username)),
-        ("password", rules.password_problem(password, username)),
+    refuse_fields(
+        [
+            ("username", rules.username_problem(username)),
+            ("password", rules.password_problem(password, username)),
+        ]
     )
     password_hash = security.hash_password(password)
     with transaction(actor, Permission.USER_MANAGE, once) as tx:

@@ -11,14 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 from marketplace.actors import Actor, Permission
 from marketplace.catalog import cards, rules
 from marketplace.catalog.models import PriceList, PriceTier, Product
-from marketplace.errors import Conflict
+from marketplace.errors import AlreadyThere
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
 from marketplace.values import uuid7
-
-
-class AlreadyListed(Conflict):
-    slug = "already-there"
-    title = "这一项已经有了"
 
 
 def add_price_list(
@@ -27,7 +22,7 @@ def add_price_list(
     """A list of prices: the public one (code `public`, no owner) or a channel's own."""
     with transaction(actor, Permission.POLICY_MANAGE, once) as tx:
         if tx.session.scalars(sa.select(PriceList.id).where(PriceList.code == code)).first() is not None:
-            raise AlreadyListed(code=code)
+            raise AlreadyThere(code=code)
         row = PriceList(id=uuid7(), code=code, name=name, organisation_id=organisation_id)
         tx.session.add(row)
         tx.record("price_list.added", "price_list", row.id, parties=[organisation_id], code=code, name=name)

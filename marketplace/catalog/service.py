@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -22,17 +22,26 @@ from marketplace.catalog.models import (
     Product,
     ProductCertification,
 )
-from marketplace.catalog.prices import AlreadyListed, add_price_list, set_ladder
+from marketplace.catalog.prices import add_price_list, set_ladder
 from marketplace.catalog.states import PRODUCT_MOVES, ProductState, move
 from marketplace.clock import business_day
-from marketplace.errors import Forbidden, NotFound, PreconditionFailed, RuleViolation
+from marketplace.errors import (
+    AlreadyThere,
+    Forbidden,
+    NotFound,
+    PreconditionFailed,
+    RuleViolation,
+    refuse_fields,
+)
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
 from marketplace.values import uuid7
 
 __all__ = [
-    "AlreadyListed", "ProductWish", "SellerNotAdmitted", "add_category", "add_price_list", "add_product",
+    "ProductWish", "SellerNotAdmitted", "add_category", "add_price_list", "add_product",
     "edit_product", "recognise_product", "refuse_product", "submit_product", "withdraw_product",
 ]  # fmt: skip
+
+WRONG_FIELDS = "产品信息有问题，请看每一项"
 
 # Names made from codes: the subject of facts about rows that have no id of their own.
 CODES = uuid.UUID("5f0c2f1e-6c0b-5d0e-9a57-1f3c6c1a8e20")
@@ -81,10 +90,10 @@ def add_category(
     sampling_required: bool = False,
     once: Once = NO_ONCE,
 ) -> Reply:
-    """A class of goods with the proofs its lots need. Raises AlreadyListed (`already-there`)."""
+    """A class of goods with the proofs its lots need. Raises AlreadyThere (`already-there`)."""
     with transaction(actor, Permission.POLICY_MANAGE, once) as tx:
         if tx.session.get(Category, code) is not None:
-            raise AlreadyListed(code=code)
+            raise AlreadyThere(code=code)
         tx.session.add(
             Category(
                 code=code,
@@ -105,19 +114,18 @@ def add_category(
 def add_product(
     actor: Actor, wish: ProductWish, *, seller_id: UUID | None = None, once: Once = NO_ONCE
 ) -> Reply:
-    """List a product as a draft. Raises RuleViolation (`invalid`) with everything that is wrong, AlreadyListed."""
+    """List a product as a draft. Raises RuleViolation (`invalid`) with everything that is wrong, AlreadyThere."""
     with transaction(actor, Permission.PRODUCT_EDIT, once) as tx:
         owner_id = actor.organisation_id if actor.organisation_id is not None else seller_id
         owner = None if owner_id is None else tx.session.get(Organisation, owner_id)
         if owner is None or owner.kind is not OrganisationKind.SELLER:
             raise Forbidden("只有供应商可以上产品")
         values = _cleaned(vars(wish))
-        _refuse(
-            rules.product_problems(values) + _reference_problems(tx, wish.category_code, wish.county_code)
-        )
+        found = _reference_problems(tx, wish.category_code, wish.county_code)
+        refuse_fields([*rules.product_problems(values), *found], WRONG_FIELDS)
         known = sa.select(Product.id).where(Product.seller_id == owner.id, Product.sku == values["sku"])
         if tx.session.scalars(known).first() is not None:
-            raise AlreadyListed("这个货号已经有了", sku=values["sku"])
+            raise AlreadyThere("这个货号已经有了", sku=values["sku"])
         plain = {k: v for k, v in values.items() if k not in ("ladder", "certifications", "priced_by")}
         product = Product(
             id=uuid7(),
@@ -184,7 +192,7 @@ def edit_product(
             wished.get("category_code", product.category_code),
             wished.get("county_code", product.county_code),
         )
-        _refuse(problems)
+        refuse_fields(problems, WRONG_FIELDS)
         for name in changed - {"ladder", "certifications"}:
             setattr(product, name, PricedBy(wished[name]) if name == "priced_by" else wished[name])
         if "ladder" in changed:
@@ -249,12 +257,6 @@ def _locked(tx: Transaction, product_id: UUID, scope: sa.ColumnElement[bool]) ->
 
 def _own_locked(tx: Transaction, product_id: UUID) -> Product:
     return _locked(tx, product_id, queries.product_scope(tx.actor))
-
-
-def _refuse(problems: Iterable[rules.Problem]) -> None:
-    errors = [{"pointer": f"#/{pointer}", "detail": detail} for pointer, detail in problems]
-    if errors:
-        raise RuleViolation("产品信息有问题，请看每一项", errors=errors)
 
 
 def _cleaned(given: Mapping[str, Any]) -> dict[str, Any]:

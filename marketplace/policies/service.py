@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from marketplace.accounts.models import Region
 from marketplace.accounts.regions import region_subject
-from marketplace.accounts.service import AlreadyThere, insert_row
+from marketplace.accounts.service import insert_row
 from marketplace.actors import Actor, Permission
-from marketplace.errors import RuleViolation
+from marketplace.errors import AlreadyThere, RuleViolation
 from marketplace.policies import queries, rules
 from marketplace.policies.models import CountyEligibility, Policy
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, transaction

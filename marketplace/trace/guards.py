@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,13 +17,6 @@ class NotReleasable(RuleViolation):
 
     slug = "lot-not-releasable"
     title = "这一批还不能卖"
-
-
-def refuse(problems: Iterable[tuple[str, str]]) -> None:
-    """Raise RuleViolation (`invalid`) when there is any (pointer, detail)."""
-    errors = [{"pointer": f"#/{place}", "detail": detail} for place, detail in problems]
-    if errors:
-        raise RuleViolation(errors=errors)
 
 
 def own_seller(actor: Actor, seller_id: UUID | None) -> UUID:

@@ -16,9 +16,9 @@ from marketplace.actors import Actor, Permission
 from marketplace.catalog.models import Lot, LotState, Product
 from marketplace.catalog.stock import lock_stock_of_lots
 from marketplace.clock import business_day
-from marketplace.errors import RuleViolation, WrongState
+from marketplace.errors import RuleViolation, WrongState, refuse_fields
 from marketplace.trace import queries, rules
-from marketplace.trace.guards import NotReleasable, own_document, refuse
+from marketplace.trace.guards import NotReleasable, own_document
 from marketplace.trace.models import HoldCause, Inspection, LotHold
 from marketplace.trace.papers import lot_papers
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
@@ -93,7 +93,7 @@ def add_inspection(
     """
     with transaction(actor, Permission.INSPECTION_RECORD, once) as tx:
         if tx.session.get(Region, county_code) is None:
-            refuse([("county_code", "没有这个县区")])
+            refuse_fields([("county_code", "没有这个县区")])
         sample = _add_sample(
             tx, actor, lot=None, county_code=county_code, product_name=product_name, sampled_on=sampled_on,
             items=items, passed=passed, document_id=document_id, campaign=campaign, sample_number=sample_number,
@@ -125,14 +125,14 @@ def _add_sample(
     sample_number: str | None,
 ) -> Inspection:
     if sampled_on > business_day(tx.started_at):
-        refuse([("sampled_on", "抽样日还没有到")])
+        refuse_fields([("sampled_on", "抽样日还没有到")])
     if lot is not None and sampled_on < lot.harvested_on:
-        refuse([("sampled_on", "早于采收日，不是这一批的样品")])
+        refuse_fields([("sampled_on", "早于采收日，不是这一批的样品")])
     document = (
         None if document_id is None else own_document(tx.session, actor, document_id, actor.organisation_id)
     )
     if document_id is not None and document is None:
-        refuse([("document_id", "没有这个文件，请先上传")])
+        refuse_fields([("document_id", "没有这个文件，请先上传")])
     told = [{name: str(value) for name, value in item.items() if value is not None} for item in items]
     above = rules.contradiction(told, passed)
     if above is not None:

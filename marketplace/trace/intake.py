@@ -25,10 +25,10 @@ from marketplace.catalog.models import (
 )
 from marketplace.catalog.stock import Move, add_stock, apply_moves
 from marketplace.clock import business_day
-from marketplace.errors import NotFound, WrongState
+from marketplace.errors import NotFound, WrongState, refuse_fields
 from marketplace.trace import codes, queries
 from marketplace.trace.growers import grower_view
-from marketplace.trace.guards import own_seller, refuse
+from marketplace.trace.guards import own_seller
 from marketplace.trace.keyring import trace_keys
 from marketplace.trace.models import Grower, Origin
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
@@ -58,7 +58,7 @@ def add_grower(
     with transaction(actor, Permission.LOT_EDIT, once) as tx:
         seller = own_seller(actor, seller_id)
         if tx.session.get(Township, township_code) is None:
-            refuse([("township_code", "没有这个乡镇")])
+            refuse_fields([("township_code", "没有这个乡镇")])
         grower = Grower(
             id=uuid7(),
             seller_id=seller,
@@ -116,7 +116,7 @@ def add_lot(
         elif best_before < harvested_on:
             errors.append(("best_before", "不能早于采收日"))
         errors += _origin_errors(tx.session, seller, product.county_code, origins)
-        refuse(errors)
+        refuse_fields(errors)
         assert best_before is not None
         trace_code = _new_code(tx.session)
         lot = Lot(

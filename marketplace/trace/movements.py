@@ -10,9 +10,8 @@ from marketplace.actors import Actor, Permission
 from marketplace.catalog.models import MovementKind, Stock, StockMovement
 from marketplace.catalog.stock import InsufficientStock, LockedStock, Move, apply_moves, lock_stock_of_lots
 from marketplace.clock import business_day
-from marketplace.errors import RuleViolation
+from marketplace.errors import RuleViolation, refuse_fields
 from marketplace.trace import queries, rules
-from marketplace.trace.guards import refuse
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
 
 SELLER_MOVES = frozenset(
@@ -42,9 +41,9 @@ def move_stock(
     with transaction(actor, Permission.STOCK_MOVE, once) as tx:
         move_kind = MovementKind(kind)
         if move_kind not in SELLER_MOVES:
-            refuse([("kind", "这一项由订单来记")])
+            refuse_fields([("kind", "这一项由订单来记")])
         if quantity < (0 if move_kind is MovementKind.STOCKTAKE else 1):
-            refuse([("quantity", "要在1以上")])
+            refuse_fields([("quantity", "要在1以上")])
         lot = queries.lot_for_update(tx.session, actor, lot_id)
         locked = lock_stock_of_lots(tx.session, [lot.id])
         row = _stock_at(locked, place_id)
@@ -79,7 +78,7 @@ def _stock_at(locked: dict[int, LockedStock], place_id: UUID | None) -> LockedSt
     """The row of the named place; without a name, the lot's only one."""
     rows = [row for row in locked.values() if place_id is None or row.place_id == place_id]
     if len(rows) != 1:
-        refuse([("place_id", "要写明是哪个库存点" if rows else "这一批不在这个库存点")])
+        refuse_fields([("place_id", "要写明是哪个库存点" if rows else "这一批不在这个库存点")])
     return rows[0]
 
 

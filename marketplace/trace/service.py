@@ -12,9 +12,9 @@ from marketplace.accounts.models import Organisation
 from marketplace.actors import Actor, Permission
 from marketplace.catalog.models import LotState, Product
 from marketplace.clock import business_day
-from marketplace.errors import RuleViolation, WrongState
+from marketplace.errors import RuleViolation, WrongState, refuse_fields
 from marketplace.trace import queries, rules
-from marketplace.trace.guards import NotReleasable, own_document, refuse
+from marketplace.trace.guards import NotReleasable, own_document
 from marketplace.trace.holding import add_inspection, hold_lot, inspect_lot, unhold_lot
 from marketplace.trace.intake import add_grower, add_lot
 from marketplace.trace.models import CertificateKind, LotCertificate
@@ -64,7 +64,7 @@ def certify_lot(
         if document is None:
             raise RuleViolation(errors=[{"pointer": "#/document_id", "detail": "没有这个文件，请先上传"}])
         if valid_until is not None and valid_until < issued_on:
-            refuse([("valid_until", "不能早于开具日")])
+            refuse_fields([("valid_until", "不能早于开具日")])
         name, holder = tx.session.execute(
             sa.select(Product.name, Organisation.credit_code)
             .join(Organisation, Organisation.id == Product.seller_id)
