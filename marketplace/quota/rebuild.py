@@ -84,6 +84,8 @@ class Rebuilt:
         booked = dict.fromkeys(LINE_FACTS, self._fold)
         self._readers: dict[str, tuple[Callable[[Text], None], ...]] = {
             "purchase.submitted": (self._purchase,),
+            # Before a seller confirmed, goods were never ordered: packs are cancelled, the ledger has no entry.
+            **{f"purchase.{end}": (self._cancel,) for end in ("rejected", "cancelled", "expired")},
             "order.confirmed": (self._confirm, booked["order.confirmed"]),
             "order.shipped": (self._ship,),
             "order.cancelled": (self._cancel, booked["order.cancelled"]),
