@@ -31,6 +31,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         SESSION_COOKIE_SECURE=settings.production,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
+        SIGN_IN_ENDPOINT="account.sign_in",
     )
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     db.init_app(app)

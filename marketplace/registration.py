@@ -9,12 +9,13 @@ from types import ModuleType
 from flask import Flask
 
 PACKAGES = (
-    "journal", "accounts", "documents", "policies", "catalog", "trace", "orders", "payments", "quota", "seeding"
+    "journal", "accounts", "documents", "policies", "catalog", "trace", "orders", "payments", "quota", "papers",
+    "notices", "desks", "seeding",
 )  # fmt: skip
 
 
 def _modules(part: str) -> list[ModuleType]:
-    names = [f"marketplace.{package}.{part}" for package in PACKAGES]
+    names = [f"marketplace.{package}.{part}" for package in PACKAGES if find_spec(f"marketplace.{package}")]
     return [import_module(name) for name in names if find_spec(name) is not None]
 
 

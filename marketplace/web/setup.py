@@ -18,8 +18,10 @@ from marketplace.web.cache import ReadCache, generation_of, register_live_kinds
 from marketplace.web.docs import ProblemOut, register_docs
 from marketplace.web.edge import public
 from marketplace.web.health import register_health
+from marketplace.web.language import register_language
 from marketplace.web.limits import register_address_limit, register_principal_limit
 from marketplace.web.logs import register_logs
+from marketplace.web.pages import register_pages
 from marketplace.web.parsing import register_parsing
 from marketplace.web.problems import register_problems
 from marketplace.web.security import register_security, trust_proxies
@@ -53,6 +55,8 @@ def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) ->
     register_authentication(app)
     register_principal_limit(app)
     register_parsing(app)
+    register_language(app)
+    register_pages(app)
     api = _ProblemApi(app)
     for blueprint in _blueprints(apis):
         api.register_blueprint(blueprint)

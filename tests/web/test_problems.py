@@ -44,6 +44,10 @@ def test_each_kind_has_its_status_for_programs_and_people(
     for name, value in headers.items():
         assert answer.headers[name] == value
     page = echo.get(f"/echo-page/raise/{kind}")
+    if kind == "nobody":
+        assert page.status_code == 303
+        assert page.headers["Location"] == "/sign-in?next=/echo-page/raise/nobody"
+        return
     assert page.status_code == status
     assert page.mimetype == "text/html"
     assert f"<code>{slug}</code>" in page.get_data(as_text=True)

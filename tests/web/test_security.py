@@ -14,7 +14,7 @@ ASKED = [
     ("DELETE", "/api/v1/echo", 405),
     ("GET", "/api/v1/echo/raise/boom", 500),
     ("GET", "/echo-page/raise/boom", 500),
-    ("GET", "/echo-page/raise/nobody", 401),
+    ("GET", "/echo-page/raise/nobody", 303),
     ("POST", "/echo-page", 403),
     ("POST", "/api/v1/echo", 400),
     ("GET", "/livez", 200),

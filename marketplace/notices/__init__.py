@@ -1,0 +1,1 @@
+"""Notices: who is waited for, told in the page, by e-mail and by a webhook."""

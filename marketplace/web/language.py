@@ -1,0 +1,92 @@
+"""Chinese first, English by the reader's own switch: the language is a cookie, never a guess from the browser.
+
+Chinese texts are the message ids, so a page is readable without any catalogue. The English ones lie in
+`translations/en/<area>.po`, one file per package or part of the site, read as text at the first use: there is no
+compiled file that could be older than its source. Words of the data (names of people, goods, places) stay as they are.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+from flask import Flask, has_request_context, request
+from flask_babel import Babel, Domain, get_locale, gettext
+
+CHINESE = "zh"
+ENGLISH = "en"
+LANGUAGES = {CHINESE: "中文", ENGLISH: "English"}
+COOKIE = "language"
+THEMES = ("light", "dark")
+THEME_COOKIE = "theme"
+FOLDER = Path(__file__).resolve().parent.parent / "translations"
+
+
+class TextDomain(Domain):  # type: ignore[misc]
+    """All areas of a language as one catalogue, made from the .po texts in memory."""
+
+    def get_translations(self) -> Any:
+        language = current_language()
+        if language not in self.cache:
+            self.cache[language] = catalogue(language)
+        return self.cache[language]
+
+
+def catalogue(language: str) -> Any:
+    """The messages of a language; none for Chinese. Two areas may share a message, the first one's text is used."""
+    files = sorted((FOLDER / language).glob("*.po"))
+    if language == CHINESE or not files:
+        return NullTranslations()
+    merged = Catalog(locale=language)
+    for path in files:
+        with path.open("rb") as text:
+            for message in read_po(text, locale=language):
+                if message.id and message.string and message.id not in merged:
+                    merged.add(message.id, message.string)
+    binary = BytesIO()
+    write_mo(binary, merged)
+    binary.seek(0)
+    return Translations(binary)
+
+
+def selected_language() -> str:
+    wanted = request.cookies.get(COOKIE) if has_request_context() else None
+    return wanted if wanted in LANGUAGES else CHINESE
+
+
+def selected_theme() -> str | None:
+    """The reader's own choice; None follows the system."""
+    theme = request.cookies.get(THEME_COOKIE)
+    return theme if theme in THEMES else None
+
+
+def current_language() -> str:
+    locale = get_locale()
+    return CHINESE if locale is None else str(locale.language)
+
+
+def in_english() -> bool:
+    return current_language() == ENGLISH
+
+
+def register_language(app: Flask) -> None:
+    babel = Babel()
+    babel.init_app(
+        app, default_locale=CHINESE, default_timezone="Asia/Shanghai", locale_selector=selected_language
+    )
+    babel.domain_instance = TextDomain()
+
+
+def N_(text: str) -> str:
+    """Mark a text for translation where it is written; it is translated where it is shown."""
+    return text
+
+
+def translated(text: str | None) -> str:
+    """The text in the reader's language; one that no catalogue holds stays as it is."""
+    return gettext(text) if text else ""
