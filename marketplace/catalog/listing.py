@@ -30,6 +30,9 @@ from marketplace.reading import Prepared, fetch, prepare
 
 P = Product.__table__.c
 SELLER = Organisation.__table__.c
+_RELEASED: sa.ColumnElement[Any] = sa.literal_column(f"'{LotState.RELEASED.value}'")
+# In the text of the statement: partial indexes hold for it, whatever plan is kept.
+RECOGNISED: sa.ColumnElement[Any] = sa.literal_column(f"'{ProductState.RECOGNISED.value}'")
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,39 @@ def _page(filters: Filters, limit: int, after: str | None) -> tuple[_Kept, dict[
     if kept is None:
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
-        statement, keys = listing(filters, day)
-        statement = page_statement(statement, keys, following=after is not None)
+        keys = _keys(filters.sort, asked)
+        statement = _paged(filters, asked, day, keys, following=after is not None)
         kept = _kept[shape] = _Kept(statement, keys, prepare(statement))
     return kept, {**values, **page_values(kept.keys, limit, after)}
+
+
+def _paged(
+    filters: Filters, asked: search.Query | None, day: date, keys: Sequence[Key], *, following: bool
+) -> sa.Select[Any]:
+    """The statement of a page: its ids from what an index holds, then cards and live numbers for these alone."""
+    until = delivery_day(filters.deliver_on, day)
+    ids = sa.select(P.id).where(P.state == RECOGNISED, *_conditions(filters, asked, day, until))
+    if filters.eligible is None:
+        closed = sa.select(SELLER.id).where(SELLER.disabled_at.is_not(None))
+        ids = ids.where(P.seller_id.not_in(closed))
+    else:
+        ids = ids.join(Organisation, SELLER.id == P.seller_id).where(SELLER.disabled_at.is_(None))
+    page = page_statement(ids, keys, following=following).subquery("page")
+    ordered = [page.c[f"_key{n}"] for n in range(len(keys))]
+    return (
+        _shown(day, until)
+        .add_columns(*ordered)
+        .join(page, page.c.id == P.id)
+        .order_by(*[c.desc() if down else c.asc() for c, (_, down) in zip(ordered, keys, strict=True)])
+    )
+
+
+def _shown(day: date, until: date) -> sa.Select[Any]:
+    return sa.select(
+        P.card,
+        available_quantity(until).label("available_quantity"),
+        eligible(day).label("eligible"),
+    ).join(Organisation, SELLER.id == P.seller_id)
 
 
 def _values(filters: Filters, asked: search.Query | None, day: date) -> dict[str, Any]:
@@ -125,15 +157,8 @@ def listing(filters: Filters, day: date) -> tuple[sa.Select[Any], Sequence[Key]]
     """The statement of a list on `day` without its page, and the keys that order it totally."""
     until = delivery_day(filters.deliver_on, day)
     asked = search.analyse(filters.q) if filters.q is not None else None
-    statement = (
-        sa.select(
-            P.card,
-            available_quantity(until).label("available_quantity"),
-            eligible(day).label("eligible"),
-        )
-        .join(Organisation, SELLER.id == P.seller_id)
-        .where(P.state == ProductState.RECOGNISED.value, SELLER.disabled_at.is_(None))
-        .where(*_conditions(filters, asked, day, until))
+    statement = _shown(day, until).where(
+        P.state == RECOGNISED, SELLER.disabled_at.is_(None), *_conditions(filters, asked, day, until)
     )
     return statement, _keys(filters.sort, asked)
 
@@ -154,7 +179,10 @@ def _conditions(
         tokens = sa.bindparam("tokens", list(asked.tokens), P.tokens.type)
         given.append(P.tokens.contains(tokens) if asked.tokens else sa.false())
     if filters.category is not None:
-        given.append(sa.func.starts_with(P.category_code, sa.bindparam("category", filters.category)))
+        code = sa.bindparam("category", filters.category, sa.Text)
+        # The bounds are for the index: no sign of a code comes after z, in any collation.
+        given += [P.category_code >= code, P.category_code <= code.concat("zzzzzzzzzzzz")]
+        given.append(sa.func.starts_with(P.category_code, code))
     if filters.county is not None:
         given.append(P.county_code == sa.bindparam("county", filters.county))
     if filters.seller is not None:
@@ -217,7 +245,7 @@ def _free_stock(until: date, *columns: Any) -> sa.Select[Any]:
         .join(Place, Place.id == Stock.place_id)
         .where(
             Lot.product_id == P.id,
-            Lot.state == LotState.RELEASED,
+            Lot.state == _RELEASED,
             Lot.best_before >= last,
             Place.organisation_id == P.seller_id,
         )
@@ -276,7 +304,7 @@ def eligible(day: date) -> sa.ColumnElement[bool]:
     admitted = sa.and_(
         SELLER.admitted_on.is_not(None), SELLER.admitted_on <= on, SELLER.disabled_at.is_(None)
     )
-    return sa.and_(P.state == ProductState.RECOGNISED.value, admitted, county)
+    return sa.and_(P.state == RECOGNISED, admitted, county)
 
 
 def _certified(scheme: str, day: date) -> sa.ColumnElement[bool]:

@@ -59,6 +59,12 @@ class Category(Base):
     sampling_required: Mapped[bool] = mapped_column(default=False)
 
 
+def _listed(name: str, *columns: str, include: list[str]) -> sa.Index:
+    """An index over the products that are on the shelf."""
+    recognised = sa.text("state = 'recognised'")
+    return sa.Index(name, *columns, postgresql_where=recognised, postgresql_include=include)
+
+
 class Product(Base):
     """One pack of one thing of one seller. `card` is its stored public JSON without the live numbers.
 
@@ -77,15 +83,16 @@ class Product(Base):
         sa.Index(
             "ix_product_tokens", "tokens", postgresql_using="gin", postgresql_with={"fastupdate": "off"}
         ),
-        sa.Index(
-            "ix_product_listed",
-            "county_code",
-            "category_code",
-            postgresql_where=sa.text("state = 'recognised'"),
+        # One for each order of the public list, holding what its filters ask: a page's ids come from it alone.
+        _listed("ix_product_entry", "id", include=["county_code", "category_code", "seller_id"]),
+        _listed("ix_product_price", "price_fen", "id", include=["county_code", "category_code", "seller_id"]),
+        _listed(
+            "ix_product_newest", "recognised_at", "id", include=["county_code", "category_code", "seller_id"]
         ),
-        sa.Index("ix_product_price", "price_fen", "id", postgresql_where=sa.text("state = 'recognised'")),
-        sa.Index(
-            "ix_product_newest", "recognised_at", "id", postgresql_where=sa.text("state = 'recognised'")
+        _listed(
+            "ix_product_category",
+            "category_code",
+            include=["county_code", "price_fen", "recognised_at", "id", "seller_id"],
         ),
     )
 
