@@ -1,125 +1,228 @@
-"""Every route of the API x every demo role, generated from the URL map: who never may gets 403 and changes nothing.
+"""Every route of the API x everybody x own, another tenant's and absent objects, generated from the URL map.
 
-A role that has the permission gets 404 for an absent object, never 403; nobody ever gets a 5xx. A new route is in
-this matrix by itself, since it can't be registered without declaring its access.
+Who never may gets 403 (a stranger 401). Another tenant's object answers byte for byte as an absent one does. No
+refusal shows a word that another tenant typed, and none changes a row. Who may and reaches the object is not refused,
+and the one the act is for succeeds. A new route without an entry in tests/matrix/acts.py fails here.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
 
 import psycopg
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from marketplace.actors import ROLE_PERMISSIONS, Role
+from tests.matrix.acts import ACTS, Prepared
+from tests.matrix.players import PLAYERS, Player
+from tests.matrix.pointers import leaves, normal
+from tests.matrix.routes import ADD_HERE, PUBLIC_REFERENCES, Route, routes, tenants_of
+from tests.matrix.world import Tenant, World, slug
 
-USERS = {
-    "canteen.buyer": Role.BUYER,
-    "canteen.manager": Role.MANAGER,
-    "contractor.buyer": Role.CONTRACTOR_BUYER,
-    "coop.seller": Role.SELLER,
-    "county.office": Role.POVERTY_OFFICE,
-    "finance.reviewer": Role.FINANCE_REVIEWER,
-    "settlement.clerk": Role.SETTLEMENT_CLERK,
-    "market.regulator": Role.MARKET_REGULATOR,
-    "tianjin.partner": Role.CHANNEL_PARTNER,
-    "platform.admin": Role.PLATFORM_ADMIN,
+# Tables that a refused request may write, with the reason.
+LOG_LIKE = {
+    "throttle": "tries and requests are counted before anything is judged",
 }
-# These end the session of the one who asks; they are tested in tests/accounts.
-SIGNING_OUT = {"accounts.sign_out", "accounts.sign_out_everywhere", "accounts.delete_token"}
+# A public read that is counted.
+COUNTS_A_READ = {"trace.trace": "trace_scan"}
 
 
-def cells(app: Flask) -> list[tuple[str, str, str, Any]]:
-    """(endpoint, method, path with absent ids, declared access) of every route under /api/v1."""
-    found = []
-    for rule in app.url_map.iter_rules():
-        if not rule.rule.startswith("/api/v1/"):
+@pytest.fixture(scope="module")
+def world(app: Flask) -> Iterator[World]:
+    with psycopg.connect(app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"], autocommit=True) as owner:
+        made = World(app, owner)
+        for tenant in made.tenants:
+            tenant.fill()
+        for player in PLAYERS:
+            if player.name is not None:
+                made.token(player.name)
+        made.seal()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def table(app: Flask) -> list[Route]:
+    return routes(app)
+
+
+def endpoints() -> list[str]:
+    """One test for each known endpoint; that all are known is a test of its own."""
+    return sorted(ACTS)
+
+
+def test_every_route_is_known_and_declares_its_access(table: list[Route]) -> None:
+    missing = [r.endpoint for r in table if r.endpoint not in ACTS and (r.unsafe or r.params or r.references)]
+    assert missing == [], ADD_HERE
+    assert sorted(ACTS.keys() - {r.endpoint for r in table}) == [], "routes that are no more"
+    assert [r.endpoint for r in table if r.access is None] == []
+
+
+def test_everybody_of_the_roles_is_among_the_players() -> None:
+    assert {p.role for p in PLAYERS} == {*Role, None}
+    assert set(ROLE_PERMISSIONS) == set(Role)
+
+
+def test_every_id_that_a_body_or_query_takes_is_tried(table: list[Route], world: World) -> None:
+    """The bodies of the acts name every field with the format of an id, optional ones too."""
+    forgotten = []
+    for route in table:
+        if not route.references:
             continue
-        path = rule.rule
-        for name, converter in rule._converters.items():
-            kind = type(converter).__name__
-            value = {
-                "UUIDConverter": str(uuid.uuid4()),
-                "IntegerConverter": "999999999",
-            }.get(kind, "absent")
-            for form in (f"<uuid:{name}>", f"<int:{name}>", f"<{name}>", f"<string:{name}>"):
-                path = path.replace(form, value)
-        view = app.view_functions[rule.endpoint]
-        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            if hasattr(view, "view_class"):
-                access = getattr(getattr(view.view_class, method.lower()), "declared_access", None)
+        tried: set[str] = set()
+        for tenant in tenants_of(route, world):
+            prepared = route.act.made(tenant)
+            tried |= {normal(p) for p in leaves(prepared.body)} | set(prepared.query or {})
+        public = {place for endpoint, place in PUBLIC_REFERENCES if endpoint == route.endpoint}
+        forgotten += [f"{route.endpoint} {place}" for place in sorted(route.references - tried - public)]
+    assert forgotten == [], ADD_HERE
+
+
+def test_reads_without_objects_show_no_words_of_other_tenants(table: list[Route], world: World) -> None:
+    wrong = []
+    for route in table:
+        if route.unsafe or route.endpoint in ACTS:
+            continue
+        for player in PLAYERS:
+            answer = route.call(world, player.name, Prepared())
+            if status_of(player, route) is not None:
+                wrong += complaints(player, route, answer, status_of(player, route))
             else:
-                access = getattr(view, "declared_access", None)
-            found.append((rule.endpoint, method, path, access))
-    return found
+                wrong += complaints(player, route, answer, 200)
+    assert wrong == []
 
 
-def ask(client: FlaskClient, method: str, path: str, headers: dict[str, str]) -> Any:
-    body = {} if method in ("POST", "PATCH", "PUT") else None
-    return client.open(path, method=method, json=body, headers=headers)
+@pytest.mark.parametrize("endpoint", endpoints())
+def test_a_route_keeps_out_whom_it_should(endpoint: str, table: list[Route], world: World) -> None:
+    for route in [r for r in table if r.endpoint == endpoint]:
+        _Cells(world, route).run()
 
 
-def row_counts(owner: psycopg.Connection) -> dict[str, int]:
-    tables = [
-        row[0]
-        for row in owner.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()
-        if row[0] not in ("throttle", "access_token", "app_user_login", "procrastinate_events")
+def status_of(player: Player, route: Route) -> int | None:
+    """The status of a player who never may; None when the permission is his."""
+    if route.access == "public" or any(p in player.permissions for p in route.access):
+        return None
+    return 401 if player.role is None else 403
+
+
+def complaints(player: Player, route: Route, answer: TestResponse, expected: int) -> list[str]:
+    """What is wrong with an answer that must have this status."""
+    who = f"{player.name or 'a stranger'} {route.method} {route.rule}"
+    wrong = [] if answer.status_code == expected else [f"{who}: {answer.status_code}, not {expected}"]
+    return wrong + leaks(player, route, answer)
+
+
+def leaks(player: Player, route: Route, answer: TestResponse) -> list[str]:
+    text = answer.get_data()
+    return [
+        f"{player.name or 'a stranger'} {route.method} {route.rule} reads words of {tag}"
+        for tag in sorted(player.blind_to)
+        if f"canary-{tag}-".encode() in text
     ]
-    return {t: owner.execute(f'select count(*) from "{t}"').fetchone()[0] for t in tables}  # noqa: S608
 
 
-def test_every_route_declares_its_access(app: Flask) -> None:
-    assert [c[:3] for c in cells(app) if c[3] is None] == []
-    assert len(cells(app)) > 60
+class _Cells:
+    """The column of one route: first everything that must be refused, then what may be done."""
 
+    def __init__(self, world: World, route: Route) -> None:
+        self.world = world
+        self.route = route
+        self.tenants = tenants_of(route, world)
+        self.prepared = {t.tag: route.act.made(t) for t in self.tenants}
+        self.wrong: list[str] = []
 
-def test_a_stranger_gets_401_on_every_route_that_is_not_public(app: Flask, client: FlaskClient) -> None:
-    wrong = []
-    for endpoint, method, path, access in cells(app):
-        if access == "public":
-            continue
-        answer = ask(client, method, path, {})
-        if answer.status_code != 401:
-            wrong.append((endpoint, method, answer.status_code))
+    def run(self) -> None:
+        world, route = self.world, self.route
+        before = world.fingerprint()
+        for player in PLAYERS:
+            expected = status_of(player, route)
+            if expected is not None:
+                self._never(player, expected)
+            else:
+                self._out_of_reach(player)
+        after = world.fingerprint()
+        ignored = {*LOG_LIKE, COUNTS_A_READ.get(route.endpoint, "")}
+        changed = sorted(t for t in after if after[t] != before.get(t) and t not in ignored)
+        self._assert_right()
+        assert changed == [], f"a refused {route.method} {route.rule} wrote to {changed}"
+        self._within_reach()
+        self._assert_right()
 
-    assert wrong == []
+    def _assert_right(self) -> None:
+        assert not self.wrong, "\n".join(self.wrong)
 
+    def _reaches(self, player: Player, tenant: Tenant) -> bool:
+        return bool(player.words(tenant.tag) & self.route.act.sees)
 
-@pytest.mark.parametrize("username", USERS)
-def test_a_role_gets_403_where_it_never_may_and_never_elsewhere(
-    app: Flask,
-    client: FlaskClient,
-    sign_in: Callable[[str], dict[str, str]],
-    owner: psycopg.Connection,
-    username: str,
-) -> None:
-    headers = sign_in(username)
-    permissions = ROLE_PERMISSIONS[USERS[username]]
-    before = row_counts(owner)
-    wrong = []
-    for endpoint, method, path, access in cells(app):
-        if (
-            access == "public"
-            or endpoint in SIGNING_OUT
-            or (method, path) == ("DELETE", "/api/v1/tokens/current")
-        ):
-            continue
-        allowed = any(p in permissions for p in access)
-        if (
-            allowed
-            and method != "GET"
-            and "absent" not in path
-            and path.count("-") < 4
-            and "999999999" not in path
-        ):
-            continue  # Would act on one's own data: those have tests of their own.
-        answer = ask(client, method, path, headers)
-        if (answer.status_code == 403) is allowed or answer.status_code >= 500:
-            wrong.append((endpoint, method, path, allowed, answer.status_code))
+    def _never(self, player: Player, expected: int) -> None:
+        first = self.prepared[self.tenants[0].tag]
+        for prepared in (*self.prepared.values(), self.route.emptied(first)):
+            answer = self.route.call(self.world, player.name, prepared)
+            self.wrong += complaints(player, self.route, answer, expected)
 
-    assert wrong == []
-    assert row_counts(owner) == before
+    def _out_of_reach(self, player: Player) -> None:
+        """Others' objects, alone and together, answer as absent ones do."""
+        for tenant in self.tenants:
+            prepared = self.prepared[tenant.tag]
+            if not self._reaches(player, tenant):
+                self._same(player, prepared, self.route.emptied(prepared))
+                continue
+            if self.route.act.personal:
+                continue
+            for other in self.tenants:
+                if other is tenant or (other.tag in player.stands and self._reaches(player, other)):
+                    continue
+                for name in (*self.route.objects, *self.route.places(prepared)):
+                    self._one_of_others(player, tenant, other, name)
+
+    def _one_of_others(self, player: Player, tenant: Tenant, other: Tenant, name: str) -> None:
+        prepared, theirs = self.prepared[tenant.tag], self.prepared[other.tag]
+        if name not in self.route.params and not theirs.holds(name):
+            return
+        self._same(
+            player, self.route.put(prepared, name, theirs), self.route.put(prepared, name, None), f" {name}"
+        )
+
+    def _same(self, player: Player, theirs: Prepared, absent: Prepared, place: str = "") -> None:
+        answers = [self.route.call(self.world, player.name, p) for p in (theirs, absent)]
+        seen = [(a.status_code, a.mimetype, a.get_data(as_text=True)) for a in answers]
+        if seen[0] != seen[1]:
+            self.wrong.append(
+                f"{player.name or 'a stranger'} {self.route.method} {self.route.rule}{place}: another tenant's is"
+                f" {seen[0]}, an absent one {seen[1]}"
+            )
+        if self.route.unsafe and answers[0].status_code < 400:
+            self.wrong.append(f"{player.name} {self.route.method} {self.route.rule}{place}: not refused")
+        self.wrong += leaks(player, self.route, answers[0])
+
+    def _within_reach(self) -> None:
+        if not self.route.act.sees:
+            return
+        for tenant in self.tenants:
+            prepared = self.prepared[tenant.tag]
+            answer = self.route.call(self.world, prepared.user, prepared)
+            if answer.status_code >= 300:
+                self.wrong.append(
+                    f"{prepared.user} {self.route.method} {self.route.rule}: {answer.status_code} {slug(answer)}"
+                    f" {answer.get_data(as_text=True)[:300]}"
+                )
+            for player in PLAYERS:
+                if status_of(player, self.route) is None:
+                    self._not_refused(player, tenant, prepared)
+
+    def _not_refused(self, player: Player, tenant: Tenant, prepared: Prepared) -> None:
+        if self.route.act.personal and player.name is not None:
+            if tenant is not self.tenants[0]:
+                return
+            prepared = self.route.act.made(tenant, player.name)
+        elif not self._reaches(player, tenant) or prepared.user == player.name:
+            return
+        with self.world.sessions_kept(self.route.act.ends_session):
+            answer = self.route.call(self.world, player.name, prepared)
+        if answer.status_code in (401, 403, 404) or answer.status_code >= 500:
+            self.wrong.append(
+                f"{player.name or 'a stranger'} {self.route.method} {self.route.rule}: {answer.status_code}"
+                f" {slug(answer)}, though he may ({tenant.tag})"
+            )
+        self.wrong += leaks(player, self.route, answer)

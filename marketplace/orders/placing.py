@@ -167,7 +167,11 @@ def load_context(
     canteen_id: UUID | None,
     today: date,
 ) -> Context:
-    """Raises NotFound (`not-found`) when the buyer or the named agency is absent."""
+    """Raises NotFound (`not-found`) when the buyer is absent.
+
+    An agency that does not exist is one that entrusted nobody: it is refused as any agency is that is not the
+    buyer's to name.
+    """
     row = session.execute(
         _CONTEXT,
         {
@@ -180,9 +184,9 @@ def load_context(
             "year": today.year,
         },
     ).one_or_none()
-    if row is None or (for_agency_id is not None and row.f_id is None):
+    if row is None:
         raise NotFound("找不到这家单位")
-    for_agency = None
+    for_agency = None if for_agency_id is None else Buyer(for_agency_id, "", None, "", None, None)
     if row.f_id is not None:
         for_agency = Buyer(row.f_id, row.f_kind, row.f_subkind, row.f_region, row.f_mode, row.f_partner)
     return Context(

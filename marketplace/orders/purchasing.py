@@ -73,7 +73,7 @@ def submit_purchase(actor: Actor, wish: PurchaseWish, *, once: Once = NO_ONCE) -
 
     Prices, eligibility and the rules in force are copied onto the lines. Raises RuleViolation (`invalid`) with
     every wrong line, InsufficientStock (`insufficient-stock`) with every product that is short, ReferenceUsed
-    (`reference-used`), NotFound for an unknown agency, payer or canteen. When stock is short because of holds
+    (`reference-used`). When stock is short because of holds
     that have run out, those are ended first and the purchase is tried once more.
     """
     try:
@@ -104,11 +104,12 @@ def _submit(actor: Actor, wish: PurchaseWish, once: Once) -> Reply:
             canteen_id=wish.canteen_id,
             today=today,
         )
+        # Before payer and canteen, which are looked up at the agency that is named.
+        agency_id, buyer_county = quota_agency(context.buyer, context.for_agency)
         if wish.payer_profile_id is not None and context.payer_profile_id is None:
             raise RuleViolation("付款主体不对", errors=[_wrong("payer_profile_id", "请选择本单位的付款主体")])
         if wish.canteen_id is not None and context.canteen_id is None:
             raise RuleViolation("食堂不对", errors=[_wrong("canteen_id", "请选择本单位的食堂")])
-        agency_id, buyer_county = quota_agency(context.buyer, context.for_agency)
         if wish.reference is not None:
             _refuse_used_reference(tx.session, actor.organisation_id, wish.reference)
         lines = merge_lines(wish.lines)
