@@ -50,6 +50,10 @@ _LEAVES = sa.text("select seq, leaf_hash from seal where seq > :after order by s
 _CHECKPOINTS = sa.text("select tree_size, root, made_at, note from checkpoint order by tree_size").columns(
     made_at=sa.DateTime(timezone=True)
 )
+_NEW_CHECKPOINTS = sa.text(
+    "select tree_size, root, made_at, note from checkpoint"
+    " where tree_size >= least(:seen, (select max(tree_size) from checkpoint)) order by tree_size"
+).columns(made_at=sa.DateTime(timezone=True))
 _INSERT_CHECKPOINT = sa.text(
     "insert into checkpoint (tree_size, root, made_at, note) values (:size, :root, :at, :note)"
 )
@@ -139,7 +143,8 @@ class UnsealedWatch:
 
 @dataclass
 class Notary:
-    """Signs checkpoints. Keeps the small frontier of the tree, so each one costs only the seals since the last.
+    """Signs checkpoints. Keeps the small frontier of the tree, so each one costs only what came since the last:
+    its seals, and no earlier note but the newest.
 
     `earlier_vkeys`: verifier keys that signed before `signer` did, after a change of key.
     """
@@ -159,11 +164,14 @@ class Notary:
         vkeys = (checkpoints.verifier_key(self.signer), *self.earlier_vkeys)
         with housekeeping(["checkpoint"]) as session:
             session.execute(_LOCK_CHECKPOINTS)
-            made = session.execute(_CHECKPOINTS).all()
+            made = session.execute(_NEW_CHECKPOINTS, {"seen": self._frontier.size}).all()
             frontier = self._frontier.copy()
             self._require_same_history(session)
             leaves = _stored_leaves(session, frontier.size)
-            last_leaf = _extend(frontier, leaves, _checked_roots(made, vkeys)) or self._last_leaf
+            roots = _checked_roots(made, vkeys)
+            if roots.get(frontier.size, frontier.root()) != frontier.root():
+                raise JournalBroken(f"the seals do not give the root of checkpoint {frontier.size}")
+            last_leaf = _extend(frontier, leaves, roots) or self._last_leaf
             _require_reach(made, frontier)
             last = made[-1] if made else None
             if frontier.size == 0:

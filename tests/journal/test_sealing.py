@@ -363,6 +363,45 @@ def test_a_notary_that_goes_on_signs_what_one_that_starts_anew_would(app):
     assert (stated.size, stated.root) == (9, root(leaves))
 
 
+def test_a_notary_that_goes_on_reads_only_what_came_since_its_last_checkpoint(app):
+    """However many checkpoints there are: the newest note, and the seals after it."""
+    notary = Notary(SIGNER)
+    for _ in range(5):
+        _record(3)
+        seal_pending()
+        notary.make_checkpoint()
+    _record(2)
+    seal_pending()
+    read = []
+
+    @sa.event.listens_for(db.engine, "after_cursor_execute")
+    def note_reading(connection, cursor, statement, parameters, context, executemany):
+        if "from checkpoint" in statement:
+            read.append(("checkpoint", cursor.rowcount))
+        elif "from seal where seq >" in statement:
+            read.append(("seals after", parameters["after"]))
+
+    notary.make_checkpoint()
+    notary.make_checkpoint()
+
+    assert read == [("checkpoint", 1), ("seals after", 15), ("checkpoint", 1), ("seals after", 17)]
+    assert _rows("select tree_size from checkpoint order by 1") == [(3,), (6,), (9,), (12,), (15,), (17,)]
+
+
+def test_a_notary_that_goes_on_signs_nothing_when_its_last_checkpoint_was_replaced(app, owner_url):
+    notary = Notary(SIGNER)
+    _record(4)
+    seal_pending()
+    notary.make_checkpoint()
+    forged = Checkpoint(key_name(SIGNER), 4, bytes(32), now())
+    _as_owner(owner_url, "delete from checkpoint")
+    with Session(db.engine) as session, session.begin():
+        session.add(CheckpointRow(tree_size=4, root=bytes(32), made_at=now(), note=sign(forged, SIGNER)))
+
+    with pytest.raises(JournalBroken, match="root of checkpoint 4"):
+        notary.make_checkpoint()
+
+
 def test_a_clock_that_was_set_back_does_not_make_a_later_checkpoint_look_earlier(app):
     _record(2)
     seal_pending()
