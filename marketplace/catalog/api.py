@@ -44,7 +44,7 @@ OWN, PAGE = OwnProductOut(), page_of(ProductOut)
 
 @blp.route("/products")
 @public
-@blp.arguments(ProductFilter, location="query")
+@blp.arguments(ProductFilter(), location="query")
 @blp.response(200, PAGE)
 def list_products(args: dict[str, Any]) -> Response:
     """Recognised products, filtered, ranked and paged."""
@@ -54,7 +54,7 @@ def list_products(args: dict[str, Any]) -> Response:
 
 @blp.route("/products/<uuid:product_id>")
 @public
-@blp.arguments(DayArgs, location="query")
+@blp.arguments(DayArgs(), location="query")
 @blp.response(200, ProductDetailOut)
 def show_product(args: dict[str, Any], product_id: UUID) -> Response:
     """One product with its lots on sale."""

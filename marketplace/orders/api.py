@@ -58,7 +58,7 @@ def _wish(data: dict[str, Any]) -> purchasing.PurchaseWish:
 
 @blp.route("/purchases", methods=["POST"])
 @requires(Permission.PURCHASE_SUBMIT)
-@blp.arguments(PurchaseIn)
+@blp.arguments(PurchaseIn())
 @blp.response(201, PurchaseOut)
 @retrying
 def create_purchase(data: dict[str, Any]) -> Response:

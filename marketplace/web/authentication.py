@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from flask import Flask, Response, current_app, g, request, session
+from flask import Flask, Request, Response, current_app, g, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
 from marketplace.accounts import queries, security, sign_in
@@ -42,8 +43,18 @@ class SignedIn(UserMixin):  # type: ignore[misc]
         return self.secret
 
 
+class PageSessions(SecureCookieSessionInterface):
+    """Sessions of pages alone: under /api/ and /partner/ no cookie is read or written."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if request.path.startswith(("/api/", "/partner/")):
+            return self.make_null_session(app)
+        return super().open_session(app, request)
+
+
 def register_authentication(app: Flask) -> None:
     """Fill `g.actor` before every request, and keep answers for a person out of shared caches."""
+    app.session_interface = PageSessions()
     manager = LoginManager()
     # The session row decides; an address that changes on the way (a phone) must not end it.
     manager.session_protection = None

@@ -24,13 +24,27 @@ THROTTLED = Counter("marketplace_throttled", "Requests refused by a rate limit."
 POOL_CHECKED_OUT = Gauge("marketplace_pool_checked_out", "Database connections in use.", ["worker"])
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# Finding a series by its labels takes longer than counting in it.
+_series: dict[tuple[int, str, str, int], tuple[Counter, Histogram]] = {}
 
 
 def worker() -> str:
     return str(os.getpid())
 
 
+def method_name(method: str) -> str:
+    """Unknown methods fall together: a caller can't make new series or write into the log."""
+    return method if method in _METHODS else "other"
+
+
 def observe(method: str, route: str, status: int, seconds: float) -> None:
-    """Count one answer. Unknown methods and unrouted paths fall together: a caller can't make new series."""
-    REQUESTS.labels(worker(), method if method in _METHODS else "other", route, str(status)).inc()
-    SECONDS.labels(worker(), route).observe(seconds)
+    """Count one answer. Unrouted paths come as one route, so a caller can't make new series."""
+    key = (os.getpid(), method, route, status)
+    series = _series.get(key)
+    if series is None:
+        named = worker(), method_name(method), route, str(status)
+        series = REQUESTS.labels(*named), SECONDS.labels(worker(), route)
+        if method in _METHODS:
+            _series[key] = series
+    series[0].inc()
+    series[1].observe(seconds)

@@ -101,14 +101,17 @@ def _own_origins() -> set[tuple[str, str]]:
 
 
 def add_headers(response: Response) -> Response:
-    """The headers of every answer; one that is not public is kept by nobody."""
-    for name, value in HEADERS.items():
-        response.headers[name] = value
+    """The headers of every answer; one that is not public is kept by nobody. What a view set itself stands."""
+    given = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - iterating gives pairs
+    response.headers.extend([(name, value) for name, value in HEADERS.items() if name.lower() not in given])
     if current_app.config["SETTINGS"].production:
         response.headers["Strict-Transport-Security"] = HSTS
     if request.endpoint == "static" and response.status_code < 400:
         return response
-    response.vary.update(_VARY)
+    if "vary" in given:
+        response.vary.update(_VARY)
+    else:
+        response.headers["Vary"] = ", ".join(_VARY)
     response.headers.setdefault("Cache-Control", "no-cache" if _is_public(response) else "no-store")
     return response
 

@@ -97,3 +97,14 @@ def test_personal_digits_and_tokens_are_hidden_in_any_text(text: str) -> None:
 )
 def test_ids_numbers_and_times_stay_readable(text: str) -> None:
     assert cleaned(note=text) == {"note": text}
+
+
+def test_a_request_line_keeps_no_number_that_a_caller_put_into_it(
+    echo: FlaskClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    echo.open("/api/v1/echo", method="13812345678", headers={"X-Request-Id": "13812345678"})
+
+    (line,) = lines(capsys)
+    assert (line["method"], line["request_id"], line["status"]) == ("other", HIDDEN, 405)
+    assert list(line)[-2:] == ["level", "timestamp"]
+    assert line["timestamp"].endswith("Z")

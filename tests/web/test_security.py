@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from flask import Flask, Response, session
 from flask.testing import FlaskClient
 
 from marketplace.journal.checkpoints import make_key
+from marketplace.web.security import add_headers
 from tests.web.conftest import MakeApp
 
 ASKED = [
@@ -119,3 +121,20 @@ def test_production_asks_for_https_and_proxies_are_trusted_by_number(make_echo: 
 def test_without_trusted_proxies_a_forwarded_address_is_not_believed(echo: FlaskClient) -> None:
     answer = echo.get("/api/v1/echo/who", headers={"X-Forwarded-For": "203.0.113.7"})
     assert answer.get_json()["address"] == "127.0.0.1"
+
+
+def test_a_header_that_a_view_sets_itself_is_sent_once_and_as_it_was_set(echo_app: Flask) -> None:
+    given = Response("x", headers={"content-security-policy": "sandbox", "Vary": "Accept-Encoding"})
+    with echo_app.test_request_context("/api/v1/echo"):
+        answer = add_headers(given)
+
+    assert answer.headers.getlist("Content-Security-Policy") == ["sandbox"]
+    assert answer.headers.getlist("X-Content-Type-Options") == ["nosniff"]
+    assert {"Accept-Encoding", "Cookie", "Authorization", "Accept-Language"} == set(answer.vary)
+
+
+def test_the_api_neither_reads_nor_writes_a_session(echo_app: Flask) -> None:
+    with echo_app.test_request_context("/api/v1/echo"), pytest.raises(RuntimeError):
+        session["kept"] = 1
+    with echo_app.test_request_context("/echo-page"):
+        session["kept"] = 1
