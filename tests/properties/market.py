@@ -70,6 +70,7 @@ class Market:
     places: dict[str, tuple[UUID, UUID]] = field(default_factory=dict)
     papers: dict[str, UUID] = field(default_factory=dict)
     price_list: UUID = field(default_factory=uuid7)
+    years: Iterator[int] = field(default_factory=lambda: count(2026))
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def actor(self, role: Role, organisation: str, kind: str) -> Actor:

@@ -12,20 +12,10 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from marketplace import clock
+from tests.properties.declaring import require
 from tests.properties.market import Goods, LotGoods
 
 HOLD_HOURS, CONFIRM_HOURS, EVALUATION_DAYS = 72, 48, 30
-
-
-class Refused(Exception):
-    def __init__(self, slug: str) -> None:
-        super().__init__(slug)
-        self.slug = slug
-
-
-def require(holds: bool, slug: str) -> None:
-    if not holds:
-        raise Refused(slug)
 
 
 @dataclass(eq=False)

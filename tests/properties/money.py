@@ -8,7 +8,8 @@ from datetime import date
 from uuid import UUID
 
 from marketplace import clock
-from tests.properties.model import Order, require, spread
+from tests.properties.declaring import require
+from tests.properties.model import Order, spread
 
 SILENCE_DAYS = 10
 
