@@ -2,7 +2,7 @@
 
 Who never may gets 403 (a stranger 401). Another tenant's object answers byte for byte as an absent one does. No
 refusal shows a word that another tenant typed, and none changes a row. Who may and reaches the object is not refused,
-and the one the act is for succeeds. A new route without an entry in tests/matrix/acts.py fails here.
+and the one the act is for succeeds. A new route without an entry in tests/matrix/acts_*.py fails here.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from marketplace.actors import ROLE_PERMISSIONS, Role
-from tests.matrix.acts import ACTS, Prepared
+from tests.matrix.acts import Prepared
 from tests.matrix.players import PLAYERS, Player
 from tests.matrix.pointers import leaves, normal
 from tests.matrix.routes import ADD_HERE, PUBLIC_REFERENCES, Route, routes, tenants_of
-from tests.matrix.world import Tenant, World, slug
+from tests.matrix.table import ACTS
+from tests.matrix.tenant import Tenant
+from tests.matrix.world import World, slug
 
 # Tables that a refused request may write, with the reason.
 LOG_LIKE = {

@@ -97,8 +97,7 @@ def show_me() -> Response:
 @retrying
 def change_password(fields: dict[str, Any]) -> Response:
     """Take a new password; all sessions and tokens end, this one too."""
-    reply = users.change_password(current_actor(), **fields, address=client_address(), once=once(UserOut()))
-    return sent(reply)
+    return _without_key(UserOut(), users.change_password(current_actor(), **fields, address=client_address()))
 
 
 @blp.route("/me/sign-out-everywhere", methods=["POST"])

@@ -31,12 +31,10 @@ def end_all_sessions(row: User) -> None:
     row.version += 1
 
 
-def change_password(
-    actor: Actor, *, current_password: str, new_password: str, address: str, once: Once = NO_ONCE
-) -> Reply:
+def change_password(actor: Actor, *, current_password: str, new_password: str, address: str) -> Reply:
     """A user takes a new password; every session and token of his ends, this one too.
 
-    Raises BadCredentials (`bad-credentials`), Throttled, RuleViolation (`invalid`).
+    There is no key for it: the stored fingerprint would be a fast hash of both passwords. Raises BadCredentials (`bad-credentials`), Throttled, RuleViolation (`invalid`).
     """
     actor.require(Permission.ACCOUNT_OWN)
     confirm_password(actor.principal, current_password, address)
@@ -46,7 +44,7 @@ def change_password(
     if problem is not None:
         raise RuleViolation(errors=[{"pointer": "#/new_password", "detail": problem}])
     hashed = security.hash_password(new_password)
-    with transaction(actor, Permission.ACCOUNT_OWN, once) as tx:
+    with transaction(actor, Permission.ACCOUNT_OWN) as tx:
         row = lock_user(tx, actor.user_id)
         row.password_hash = hashed
         end_all_sessions(row)

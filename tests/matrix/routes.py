@@ -12,9 +12,11 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from tests.matrix.acts import ACTS, Act, Prepared
+from tests.matrix.acts import Act, Prepared
 from tests.matrix.pointers import leaves, normal, write
-from tests.matrix.world import Json, Tenant, World
+from tests.matrix.table import ACTS
+from tests.matrix.tenant import Json, Tenant
+from tests.matrix.world import World
 
 PREFIX = "/api/v1"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -29,7 +31,7 @@ PUBLIC_REFERENCES = {
     ("quota.file_declaration", "/represented_by"),
     ("quota.file_declaration", "/contractor_id"),
 }
-ADD_HERE = "add it to tests/matrix/acts.py (@act): what it needs to succeed, and who reaches its object"
+ADD_HERE = "add it to tests/matrix/acts_*.py (@act): what it needs to succeed, and who reaches its object"
 
 
 @dataclass(frozen=True)
