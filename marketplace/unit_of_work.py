@@ -319,15 +319,16 @@ def transaction(actor: Actor, permission: Permission, once: Once = NO_ONCE) -> I
 
 
 @contextmanager
-def housekeeping(tables: Sequence[str]) -> Iterator[Session]:
+def housekeeping(tables: Sequence[str], engine: sa.Engine | None = None) -> Iterator[Session]:
     """Commit technical rows without a fact. Raises ValueError for a table that is not on the closed list.
 
-    Uses a session of its own: a refusal inside a request can still be counted.
+    Uses a session of its own: a refusal inside a request can still be counted. `engine` is for threads that run
+    outside of any application.
     """
     unknown = set(tables) - HOUSEKEEPING_TABLES
     if unknown:
         raise ValueError(f"not a housekeeping table: {', '.join(sorted(unknown))}")
-    with Session(db.engine, expire_on_commit=False) as session:
+    with Session(engine or db.engine, expire_on_commit=False) as session:
         try:
             yield session
             session.commit()

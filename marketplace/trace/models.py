@@ -68,7 +68,14 @@ class LotCertificate(Base):
     """承诺达标合格证 and the other proofs of a lot. A number of one kind names one product of one holder."""
 
     __tablename__ = "lot_certificate"
-    __table_args__ = (sa.Index("ix_lot_certificate_number", "kind", "number"),)
+    __table_args__ = (
+        # Holds what the other lots with the same number say of it.
+        sa.Index(
+            "ix_lot_certificate_number",
+            *("kind", "number", "lot_id", "id"),
+            postgresql_include=["product_name", "holder_credit_code"],
+        ),
+    )
 
     id: Mapped[uuid_pk]
     lot_id: Mapped[UUID] = mapped_column(sa.ForeignKey("lot.id"), index=True)

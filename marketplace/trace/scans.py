@@ -1,8 +1,18 @@
-"""How often a code is opened on a day: a number for the seller, no address and no person."""
+"""How often a code is opened on a day: a number for the seller, no address and no person.
+
+A reading never waits for its count. Each process adds up what was opened and writes it at most `FLUSH_SECONDS`
+later, and when it ends in good order; a process that is killed loses the counts of these seconds, nothing else. The
+figure that a story shows holds what the process that answers has not written yet; those of others follow.
+"""
 
 from __future__ import annotations
 
+import atexit
+import threading
+from collections import Counter
+from datetime import date
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 import structlog
@@ -14,19 +24,97 @@ from marketplace.unit_of_work import housekeeping
 
 log = structlog.get_logger("marketplace.trace")
 
-_COUNT = sa.text(
-    "insert into trace_scan (lot_id, day, count) values (:lot, :day, 1)"
-    " on conflict (lot_id, day) do update set count = trace_scan.count + 1"
+FLUSH_SECONDS = 2.0
+# Of one process between two writes; beyond it further lots are not counted, so that memory stays bounded.
+MOST_WAITING = 20_000
+
+# In the order of the lots, so that processes which write at the same time wait for each other and go on.
+_ADD = sa.text(
+    "insert into trace_scan (lot_id, day, count)"
+    " select lot, day, count from unnest(cast(:lots as uuid[]), cast(:days as date[]), cast(:counts as bigint[]))"
+    " as t(lot, day, count) order by lot, day"
+    " on conflict (lot_id, day) do update set count = trace_scan.count + excluded.count"
 )
 
 
+class _Waiting:
+    """The counts of one database that are not written yet."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[UUID, date]] = Counter()
+        self.lock = threading.Lock()
+        self.writing = threading.Lock()
+        self.timer: threading.Timer | None = None
+
+    def add(self, engine: sa.Engine, lot_id: UUID, day: date) -> None:
+        with self.lock:
+            if (lot_id, day) in self.counts or len(self.counts) < MOST_WAITING:
+                self.counts[(lot_id, day)] += 1
+            if self.timer is None:
+                self.timer = threading.Timer(FLUSH_SECONDS, self.write, (engine,))
+                self.timer.daemon = True
+                self.timer.start()
+
+    def of(self, lot_id: UUID) -> int:
+        with self.lock:
+            return (
+                sum(count for (lot, _), count in self.counts.items() if lot == lot_id) if self.counts else 0
+            )
+
+    def write(self, engine: sa.Engine) -> None:
+        """Write what waits. A busy or absent database keeps it waiting for the next reading's timer."""
+        with self.writing:
+            with self.lock:
+                self.timer = None
+                taken = Counter(self.counts)
+            if not taken:
+                return
+            keys = list(taken)
+            values = {
+                "lots": [lot for lot, _ in keys],
+                "days": [day for _, day in keys],
+                "counts": list(taken.values()),
+            }
+            try:
+                with housekeeping(["trace_scan"], engine) as session:
+                    session.execute(sa.text("set local lock_timeout = '1s'"))
+                    session.execute(_ADD, values)
+            except SQLAlchemyError as error:
+                log.warning("scans_not_written", error=type(error).__name__, lots=len(keys))
+                return
+            with self.lock:
+                self.counts -= taken
+
+
+_all: WeakKeyDictionary[sa.Engine, _Waiting] = WeakKeyDictionary()
+_making = threading.Lock()
+
+
+def _here() -> tuple[sa.Engine, _Waiting]:
+    engine = db.engine
+    found = _all.get(engine)
+    if found is None:
+        with _making:
+            found = _all.setdefault(engine, _Waiting())
+    return engine, found
+
+
 def count_scan(lot_id: UUID) -> None:
-    """Count one reading, after it was answered for. Never fails the reading: a busy counter loses one."""
-    # Gives the connection of the reading back first, so that one request never holds two.
-    db.session.close()
-    try:
-        with housekeeping(["trace_scan"]) as session:
-            session.execute(sa.text("set local lock_timeout = '200ms'"))
-            session.execute(_COUNT, {"lot": lot_id, "day": today()})
-    except SQLAlchemyError as error:
-        log.warning("scan_not_counted", error=type(error).__name__)
+    """Count one reading of today, without waiting for the database."""
+    engine, here = _here()
+    here.add(engine, lot_id, today())
+
+
+def waiting(lot_id: UUID) -> int:
+    """Readings of a lot that this process has counted and not yet written."""
+    return _here()[1].of(lot_id)
+
+
+def flush() -> None:
+    """Write at once what this process has counted, of every database it serves."""
+    for engine, here in list(_all.items()):
+        here.write(engine)
+
+
+# gunicorn, the development server and commands alike end through the interpreter when they end in good order.
+atexit.register(flush)

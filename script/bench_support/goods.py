@@ -102,8 +102,15 @@ def _write(connection: psycopg.Connection, today: date) -> None:
     )
     of_lot = "{} o join new_product b on b.source_lot = o.lot_id join new_lot n on n.product = b.id"
     clone(connection, "origin", of_lot.format("origin"), lot_id="n.id")
+    # A paper of a batch has a number and a quantity of its own; a licence is the same on all lots of its maker.
     clone(
-        connection, "lot_certificate", of_lot.format("lot_certificate"), id="gen_random_uuid()", lot_id="n.id"
+        connection,
+        "lot_certificate",
+        of_lot.format("lot_certificate"),
+        id="gen_random_uuid()",
+        lot_id="n.id",
+        number="case when o.kind = 'sc_licence' then o.number else o.number || '-' || n.code end",
+        quantity=f"case when o.quantity is not null then {PACKS_PER_LOT} end",
     )
     connection.execute(
         "insert into stock (lot_id, place_id, on_hand, reserved) select n.id, pl.id, %s, 0 from new_lot n"

@@ -12,10 +12,11 @@ from flask.testing import FlaskClient
 
 from marketplace.catalog.models import Lot, LotState
 from marketplace.database import db
-from marketplace.trace import scans
+from marketplace.trace import scans, story
 from marketplace.trace.codes import ALPHABET, check_symbol, make_trace_code, shown
 from marketplace.trace.keyring import trace_keys
 from marketplace.trace.models import TraceScan
+from marketplace.trace.story_schemas import StoryOut
 from tests.trace.world import GROWER_NAME, HARVEST, PLOT, World
 
 SignIn = Callable[[str], dict[str, str]]
@@ -150,14 +151,19 @@ def test_scans_are_counted_by_day_and_shown(world: World, http: FlaskClient) -> 
     assert http.get(f"/api/v1/trace/{lot['trace_code']}").get_json()["scans"] == 3
 
 
-def test_a_locked_counter_never_fails_the_reading(world: World, http: FlaskClient) -> None:
+def test_counts_wait_for_a_locked_counter_and_the_reading_does_not(world: World, http: FlaskClient) -> None:
     lot = world.released()
     scans.count_scan(lot["id"])
+    scans.flush()
     with db.engine.connect() as other:
         other.execute(sa.select(TraceScan).where(TraceScan.lot_id == lot["id"]).with_for_update()).all()
-        assert http.get(f"/api/v1/trace/{lot['trace_code']}").status_code == 200
+        assert http.get(f"/api/v1/trace/{lot['trace_code']}").get_json()["scans"] == 1
+        scans.flush()
+        assert scans.waiting(lot["id"]) == 1
         other.rollback()
-    assert http.get(f"/api/v1/trace/{lot['trace_code']}").get_json()["scans"] == 1
+    scans.flush()
+    assert scans.waiting(lot["id"]) == 0
+    assert http.get(f"/api/v1/trace/{lot['trace_code']}").get_json()["scans"] == 2
 
 
 def test_few_households_are_no_public_figure(world: World, http: FlaskClient) -> None:
@@ -238,3 +244,32 @@ def test_the_story_counts_every_pack(world: World, http: FlaskClient, signed: Si
         http.post(f"/api/v1/lots/{lot['id']}/movements", json=wish, headers=signed("one.seller"))
     stock = json.loads(http.get(f"/api/v1/trace/{lot['trace_code']}").data)["stock"]
     assert stock == {"received": 600, "shipped": 0, "reserved": 0, "available": 590, "other": 10}
+
+
+def test_the_story_is_what_the_schema_would_dump(world: World, http: FlaskClient, signed: SignIn) -> None:
+    lot = world.released()
+    for act in ("hold", "unhold"):
+        http.post(f"/api/v1/lots/{lot['id']}/{act}", json={"reason": "x"}, headers=signed("one.seller"))
+    for code in (lot["trace_code"], world.lot()["trace_code"]):
+        told = StoryOut().dump(story.story(None, code))
+        body = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+        assert http.get(f"/api/v1/trace/{code}").get_data(as_text=True) == body
+
+
+def test_a_story_is_one_query_whatever_it_holds(world: World) -> None:
+    lot = world.released()
+    sent: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        sent.append(statement)
+
+    sa.event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        by_driver = story.story(None, lot["trace_code"])
+        assert len(sent) == 1
+        by_session = story.story(db.session(), lot["trace_code"])
+        assert len(sent) == 2
+    finally:
+        sa.event.remove(db.engine, "before_cursor_execute", note)
+    assert by_driver == by_session
+    assert (len(by_driver["certificates"]), len(by_driver["inspections"])) == (1, 1)
