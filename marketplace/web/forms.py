@@ -121,8 +121,10 @@ def form(view: Callable[P, Shown]) -> Callable[P, Shown]:
 
 
 def _refused(refusal: errors.MarketplaceError) -> Form:
+    # What read_form found is told by the places of the form already, what the service says is not.
+    rows: Rows = {} if isinstance(refusal, FormInvalid) else g.get("form_rows", {})
     mistakes = [
-        Mistake(_field_name(entry), translated(entry.get("detail", "")))
+        Mistake(_field_name(entry, rows), translated(entry.get("detail", "")))
         for entry in refusal.data.get("errors") or ()
     ]
     if isinstance(refusal, KeyReused):
@@ -136,9 +138,18 @@ def _refused(refusal: errors.MarketplaceError) -> Form:
     return Form(typed, mistakes, refusal)
 
 
-def _field_name(entry: Mapping[str, str]) -> str:
-    pointer = entry.get("pointer", "#").removeprefix("#").strip("/")
+def _field_name(entry: Mapping[str, str], rows: Rows) -> str:
+    pointer = _as_typed(entry.get("pointer", "#"), rows).removeprefix("#").strip("/")
     return entry.get("parameter") or pointer.replace("/", "-")
+
+
+def _as_typed(pointer: str, rows: Rows) -> str:
+    """The pointer with every row counted as on the form, where empty rows stand too."""
+    parts: list[str] = []
+    for part in pointer.split("/"):
+        typed = rows.get("/".join(parts))
+        parts.append(typed[int(part)] if typed and part.isdigit() and int(part) < len(typed) else part)
+    return "/".join(parts)
 
 
 def page_once(endpoint: str, **values: object) -> Once:
@@ -185,11 +196,16 @@ def safe_next(target: str | None, default: str) -> str:
     return target
 
 
-def read_form(schema: Schema, *, partial: bool = False, **extra: Any) -> dict[str, Any]:
+def read_form(
+    schema: Schema, *, partial: bool = False, rows: Mapping[str, str] | None = None, **extra: Any
+) -> dict[str, Any]:
     """The posted fields as the schema's values. Raises FormInvalid (`invalid`) with every mistake.
 
     `lines-0-quantity` is the member `quantity` of the first of `lines`. Empty fields count as not given. Fields named
     `*_fen` are typed in 元, `*_g` in 公斤, `*_bp` in percent. `extra` are values that no field holds.
+
+    Empty rows of a list are left out; `rows={"lines": "quantity"}` also leaves out those of `lines` whose quantity is
+    empty or 0. Mistakes keep the places of the form.
     """
     given: dict[str, Any] = {}
     for name, values in request.form.lists():
@@ -197,13 +213,18 @@ def read_form(schema: Schema, *, partial: bool = False, **extra: Any) -> dict[st
             continue
         _put(given, name.split("-"), [v.replace("\r\n", "\n") for v in values])
     mistakes: list[dict[str, str]] = []
-    content = {**_converted(given, schema, "#", mistakes), **extra}
+    reading = _Reading(rows or {}, mistakes)
+    content = {**_converted(given, schema, "#", reading), **extra}
+    g.form_rows = reading.kept
     try:
         loaded: dict[str, Any] = schema.load(content, partial=partial)
     except ValidationError as error:
         known = {m["pointer"] for m in mistakes}
-        found = [m for m in validation_errors({"json": error.messages}) if m.get("pointer") not in known]
-        raise FormInvalid(errors=mistakes + found) from None
+        found = [
+            {**m, "pointer": _as_typed(m["pointer"], reading.kept)} if "pointer" in m else m
+            for m in validation_errors({"json": error.messages})
+        ]
+        raise FormInvalid(errors=mistakes + [m for m in found if m.get("pointer") not in known]) from None
     if mistakes:
         raise FormInvalid(errors=mistakes)
     return loaded
@@ -218,30 +239,42 @@ def _put(tree: dict[str, Any], path: list[str], values: list[str]) -> None:
     tree[path[-1]] = values
 
 
-def _converted(
-    given: dict[str, Any], schema: Schema, at: str, mistakes: list[dict[str, str]]
-) -> dict[str, Any]:
+# Where rows were left out: pointer of the list -> the place on the form of each row that stayed.
+Rows = dict[str, list[str]]
+
+
+@dataclass
+class _Reading:
+    """What reading one form needs and finds: the key field of lists, mistakes, which rows stayed."""
+
+    key_fields: Mapping[str, str]
+    mistakes: list[dict[str, str]]
+    kept: Rows = field(default_factory=dict)
+
+
+def _converted(given: dict[str, Any], schema: Schema, at: str, reading: _Reading) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, value in given.items():
         kind = schema.load_fields.get(name)
-        found = _member(kind, name, value, f"{at}/{name}", mistakes)
+        found = _member(kind, name, value, f"{at}/{name}", reading)
         if found is not None:
             result[name] = found
     return result
 
 
-def _member(
-    kind: fields.Field[Any] | None, name: str, value: Any, at: str, mistakes: list[dict[str, str]]
-) -> Any:
+def _member(kind: fields.Field[Any] | None, name: str, value: Any, at: str, reading: _Reading) -> Any:
     if isinstance(kind, fields.List):
-        if isinstance(value, list):
-            members = [_member(kind.inner, name, [v], f"{at}/{n}", mistakes) for n, v in enumerate(value)]
-        else:
-            ordered = sorted(value, key=lambda k: (len(k), k))
-            members = [_member(kind.inner, name, value[k], f"{at}/{k}", mistakes) for k in ordered]
-        return [m for m in members if m is not None] or None
+        by_place: dict[str, Any] = (
+            {str(n): [v] for n, v in enumerate(value)} if isinstance(value, list) else value
+        )
+        ordered = sorted(by_place, key=lambda k: (len(k), k))
+        members = [(k, _member(kind.inner, name, by_place[k], f"{at}/{k}", reading)) for k in ordered]
+        key = reading.key_fields.get(name)
+        stayed = [(k, m) for k, m in members if m is not None and (key is None or m.get(key))]
+        reading.kept[at] = [k for k, _ in stayed]
+        return [m for _, m in stayed] or None
     if isinstance(kind, fields.Nested):
-        below = _converted(value, kind.schema, at, mistakes) if isinstance(value, dict) else {}
+        below = _converted(value, kind.schema, at, reading) if isinstance(value, dict) else {}
         return below or None
     if not isinstance(value, list):
         return value
@@ -254,7 +287,7 @@ def _member(
         return text
     number, hint = _number(name, text)
     if number is None:
-        mistakes.append({"pointer": at, "detail": hint})
+        reading.mistakes.append({"pointer": at, "detail": hint})
     return number
 
 
