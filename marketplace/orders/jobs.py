@@ -1,4 +1,4 @@
-"""Deadlines: holds that run out and orders that no seller confirmed."""
+"""Deadlines: holds that run out, orders that no seller confirmed, and orders that no buyer evaluated."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from marketplace.actors import system
 from marketplace.database import db
 from marketplace.errors import Conflict
 from marketplace.jobs import task
+from marketplace.orders import queries
 from marketplace.orders.deciding import end_overdue_holds, expire_purchase
 from marketplace.orders.fulfilment import lapse_order
 from marketplace.orders.models import Order
 from marketplace.orders.states import OrderState
+from marketplace.orders.takeover import evaluate_silent_order
+
+BATCH = 200
 
 
 @task("orders.expire_hold")
@@ -40,7 +44,7 @@ def lapse_orders() -> None:
             sa.select(Order.id)
             .where(Order.state == OrderState.PLACED, Order.confirm_by <= clock.now())
             .order_by(Order.confirm_by)
-            .limit(200)
+            .limit(BATCH)
         )
     )
     db.session.rollback()
@@ -49,3 +53,23 @@ def lapse_orders() -> None:
             lapse_order(system(), order_id)
         except Conflict:
             continue  # Confirmed or cancelled since the list was read.
+
+
+@task("orders.evaluate_silent", cron="40 17 * * *")
+def evaluate_silent() -> None:
+    """Daily at 01:40 in Shanghai: orders accepted, paid and left unevaluated for the policy's days count without it.
+
+    What one run leaves beyond its batches, the next takes; an order that another evaluates meanwhile is passed over.
+    """
+    while True:
+        ids = queries.silent_orders(db.session(), clock.now(), BATCH)
+        db.session.rollback()
+        evaluated = 0
+        for order_id in ids:
+            try:
+                evaluate_silent_order(system(), order_id)
+            except Conflict:
+                continue
+            evaluated += 1
+        if len(ids) < BATCH or not evaluated:
+            return

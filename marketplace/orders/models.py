@@ -103,6 +103,8 @@ class Order(Base):
     payment_opened_fen: Mapped[int] = mapped_column(default=0)
     paid_fen: Mapped[int] = mapped_column(default=0)
     accepted_on: Mapped[date | None]
+    # The day on which the last payment arrived (到账).
+    paid_on: Mapped[date | None]
     version: Mapped[int] = mapped_column(default=1)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -57,7 +56,6 @@ __all__ = [
 ]
 
 DEFAULT_INSPECTORS = {"school": 2, "default": 1}
-DEFAULT_EVALUATION_DAYS = 30
 AUTOMATIC_SCORE = 5
 
 
@@ -297,15 +295,15 @@ def evaluate_order(
 def evaluate_silent_order(actor: Actor, order_id: UUID) -> Reply:
     """Evaluate for a buyer who was silent, marked as automatic: accepted and paid, and the policy's days passed.
 
-    The days (`evaluation_days`) count from the day of acceptance. Raises WrongState (`wrong-state`) before that,
-    EvaluatedAlready (`evaluated-already`).
+    The days (`evaluation_days`) count from the later of the day of complete acceptance and the day of the last
+    payment: only then is it the buyer's turn. Raises WrongState (`wrong-state`) before that, EvaluatedAlready
+    (`evaluated-already`).
     """
     with transaction(actor, Permission.SYSTEM) as tx:
         order = lock_order(tx, actor, order_id)
-        days = queries.policy_number(tx.session, "evaluation_days", tx.started_at, DEFAULT_EVALUATION_DAYS)
-        due = None if order.accepted_on is None else order.accepted_on + timedelta(days=days)
-        waits = due is None or due > clock.business_day(tx.started_at)
-        if waits or order.payment_state is not PaymentState.PAID:
+        until = queries.silent_until(tx.session, tx.started_at)
+        silent = all(day is not None and day <= until for day in (order.accepted_on, order.paid_on))
+        if not silent or order.payment_state is not PaymentState.PAID:
             raise WrongState(state=order.state.value, event="evaluate")
         _evaluate(tx, order, AUTOMATIC_SCORE, None, EvaluationState.AUTOMATIC)
         return tx.answer(queries.order_view(tx.session, actor, order_id))

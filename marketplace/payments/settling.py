@@ -147,6 +147,7 @@ def _book_paid(
             tx.session.add(PaymentLine(payment_id=payment.id, line_id=line.id, amount_fen=paid_fen))
             booked.append({"line": str(line.id), "order": str(order.id), "paid_fen": paid_fen})
         order.paid_fen += amounts[order.id]
+        order.paid_on = business_day(tx.started_at)
     payment.state = PaymentDocState.PAID
     payment.settled_at = tx.started_at
     payment.version += 1

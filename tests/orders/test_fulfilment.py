@@ -420,12 +420,13 @@ def test_a_silent_buyer_evaluates_automatically_once_the_days_have_passed(city: 
     with transaction(system(), Permission.SYSTEM) as tx:
         order = tx.session.get_one(Order, bought.order)
         order.payment_state = PaymentState.PAID
-        order.accepted_on = clock.today() - timedelta(days=29)
+        order.accepted_on = clock.today() - timedelta(days=60)
+        order.paid_on = clock.today() - timedelta(days=29)
         tx.record("test.changed", "order", bought.order)
     with pytest.raises(WrongState):
         takeover.evaluate_silent_order(system(), bought.order)
     with transaction(system(), Permission.SYSTEM) as tx:
-        tx.session.get_one(Order, bought.order).accepted_on = clock.today() - timedelta(days=30)
+        tx.session.get_one(Order, bought.order).paid_on = clock.today() - timedelta(days=30)
         tx.record("test.changed", "order", bought.order)
     takeover.evaluate_silent_order(system(), bought.order)
     assert order_of(bought).evaluation_state.value == "automatic"

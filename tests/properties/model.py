@@ -91,6 +91,7 @@ class Order:
     confirmed: bool = False
     asked_by: str | None = None
     accepted_on: date | None = None
+    paid_on: date | None = None
     evaluation: str = "none"
     invoiced_fen: int = 0
     opened_fen: int = 0
@@ -390,10 +391,12 @@ class Trade:
         order.evaluation = "given"
 
     def evaluate_silent(self, order: Order, payment_state: str) -> None:
-        due = (
-            order.accepted_on is not None and order.accepted_on + timedelta(EVALUATION_DAYS) <= clock.today()
-        )
-        require(due and payment_state == "paid", "wrong-state")
+        ready = order.accepted_on and order.paid_on and payment_state == "paid"
+        require(bool(ready), "wrong-state")
+        assert order.accepted_on
+        assert order.paid_on
+        since = max(order.accepted_on, order.paid_on)
+        require(since + timedelta(EVALUATION_DAYS) <= clock.today(), "wrong-state")
         require(order.evaluation == "none", "evaluated-already")
         order.evaluation = "automatic"
 

@@ -127,6 +127,7 @@ class Money:
         payment.state = "paid"
         for order, fen in payment.amounts.items():
             order.paid_fen += fen
+            order.paid_on = clock.today()
             rests = [max(0, line.accepted_fen - line.paid_fen) for line in order.lines]
             for line, part in zip(order.lines, spread(min(fen, sum(rests)), rests), strict=True):
                 line.paid_fen += part
