@@ -42,7 +42,7 @@ def code_in_photo(content: bytes) -> str | None:
         raise PhotoRefused("照片是空的，请重拍一张")
     if len(content) > MAX_BYTES:
         raise PhotoRefused(f"照片超过{MAX_BYTES // 1_000_000}MB，请拍小一点或只截标签部分")
-    found = {code for text in _texts(_picture(content)) if (code := code_in_text(text)) is not None}
+    found = {code for text in qr_texts(content) if (code := code_in_text(text)) is not None}
     if len(found) > 1:
         raise PhotoRefused("照片里有好几批货的码，请只对准一个标签")
     return found.pop() if found else None
@@ -78,6 +78,7 @@ def _picture(content: bytes) -> Image.Image:
     return grey
 
 
-def _texts(picture: Image.Image) -> list[str]:
-    read = zxingcpp.read_barcodes(picture, formats=_QR)
+def qr_texts(content: bytes) -> list[str]:
+    """What the QR codes of a photo say. Raises PhotoRefused (`photo-refused`) for no photo at all."""
+    read = zxingcpp.read_barcodes(_picture(content), formats=_QR)
     return [barcode.text for barcode in read]
