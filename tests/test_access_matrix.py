@@ -95,6 +95,13 @@ def test_reads_without_objects_show_no_words_of_other_tenants(table: list[Route]
     assert wrong == []
 
 
+def test_facts_hold_no_words_that_people_typed_of_each_other(world: World) -> None:
+    """Names of products and plots are of the trade; names of people, reasons and notes stay in their tables."""
+    kinds = world.owner.execute("select distinct kind from fact where body like '%canary-%'").fetchall()
+
+    assert {kind for (kind,) in kinds} == {"lot.added", "product.added"}
+
+
 @pytest.mark.parametrize("endpoint", endpoints())
 def test_a_route_keeps_out_whom_it_should(endpoint: str, table: list[Route], world: World) -> None:
     for route in [r for r in table if r.endpoint == endpoint]:
@@ -180,7 +187,7 @@ class _Cells:
 
     def _one_of_others(self, player: Player, tenant: Tenant, other: Tenant, name: str) -> None:
         prepared, theirs = self.prepared[tenant.tag], self.prepared[other.tag]
-        if name not in self.route.params and not theirs.holds(name):
+        if not theirs.holds(name):
             return
         self._same(
             player, self.route.put(prepared, name, theirs), self.route.put(prepared, name, None), f" {name}"

@@ -40,13 +40,16 @@ class Prepared:
     others: Mapping[str, Any] = field(default_factory=dict)
 
     def value(self, place: str) -> Any:
-        """What stands here at a pointer of the body or a name of the query, for another tenant's request to try."""
+        """What stands in a parameter, at a pointer of the body or under a name of the query, for others to try."""
         if place in self.others:
             return self.others[place]
+        if place in self.params:
+            return self.params[place]
         return read(self.body, place) if place.startswith("/") else (self.query or {})[place]
 
     def holds(self, place: str) -> bool:
-        return place in self.others or place in leaves(self.body) or place in (self.query or {})
+        places = (*self.others, *self.params, *(self.query or {}))
+        return place in places or place in leaves(self.body)
 
 
 @dataclass(frozen=True)

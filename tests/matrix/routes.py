@@ -82,7 +82,7 @@ class Route:
     def put(self, prepared: Prepared, name: str, other: Prepared | None) -> Prepared:
         """The request with one object replaced by the `other` request's, or by an absent one."""
         if name in self.params:
-            value = ABSENT[self.params[name]] if other is None else other.params[name]
+            value = ABSENT[self.params[name]] if other is None else other.value(name)
             return replace(prepared, params={**prepared.params, name: value})
         if name.startswith("/"):
             body = copy.deepcopy(prepared.body)

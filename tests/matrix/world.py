@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 import pyotp
 from flask import Flask
+from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from marketplace.journal.checkpoints import make_key
@@ -36,6 +37,7 @@ class World:
         self.owner = owner
         self.numbers = itertools.count(1)
         self._tokens: dict[str, str] = {}
+        self._browsers: dict[str | None, FlaskClient] = {}
         self._admin = "platform.admin"
         school, outsourced = self.organisation("ORG-AG-SCH-01"), self.organisation("ORG-AG-SCH-03")
         seller_a, seller_b = self.organisation("ORG-COOP-01"), self.organisation("ORG-COOP-02")
@@ -111,6 +113,16 @@ class World:
         return self.app.test_client().open(
             f"/api/v1{path}", method=method, headers=headers, query_string=query, **given
         )
+
+    def browse(self, user: str | None, method: str, path: str, form: Json | None = None) -> TestResponse:
+        """One request for a page, as a browser of `user` sends it; None for a stranger."""
+        if user not in self._browsers:
+            self._browsers[user] = self.app.test_client()
+            if user is not None:
+                answer = self.browse(user, "POST", "/sign-in", {"username": user, "password": PASSWORD})
+                assert answer.status_code == 303, answer.get_data(as_text=True)
+        headers = {"Sec-Fetch-Site": "same-origin"}
+        return self._browsers[user].open(path, method=method, data=form, headers=headers)
 
     def get(self, user: str | None, path: str, **query: Any) -> Any:
         answer = self.call(user, "GET", path, query=query)
