@@ -19,7 +19,8 @@ from marketplace.catalog.models import Category, Product
 from marketplace.catalog.states import ProductState
 from marketplace.errors import NotFound
 from marketplace.paging import paginate
-from marketplace.reading import Prepared, fetch, prepare
+from marketplace.reading import fetch
+from marketplace.wire import Prepared, prepare
 
 
 def product_scope(actor: Actor) -> sa.ColumnElement[bool]:
@@ -112,10 +113,19 @@ def own_product_view(session: Session, actor: Actor, product_id: UUID) -> dict[s
     return {**_shape(row), "state_reason": row.state_reason}
 
 
+OWN_SORTS = ("name", "-name", "price", "-price")
+
+
 def list_own(
-    session: Session, actor: Actor, *, state: str | None = None, limit: int = 24, after: str | None = None
+    session: Session,
+    actor: Actor,
+    *,
+    state: str | None = None,
+    sort: str | None = None,
+    limit: int = 24,
+    after: str | None = None,
 ) -> dict[str, Any]:
-    """One's own products (the office: all) in any state, newest first."""
+    """One's own products (the office: all) in any state, newest first or by one of `OWN_SORTS`."""
     day = clock.today()
     statement = (
         sa.select(
@@ -128,16 +138,29 @@ def list_own(
     )
     if state is not None:
         statement = statement.where(Product.state == state)
+    columns = Product.__table__.c
+    keys = [(columns.id, True)]
+    if sort in OWN_SORTS:
+        column = columns.name if sort.endswith("name") else columns.price_fen
+        keys.insert(0, (column, sort.startswith("-")))
     return paginate(
         session,
         statement,
-        [(Product.id, True)],
+        keys,
         limit=limit,
         after=after,
         shape=lambda row: {
             **json.loads(row.card), "available_quantity": row.available_quantity, "eligible": row.eligible,
         },
     )  # fmt: skip
+
+
+def count_own(session: Session, actor: Actor) -> dict[str, int]:
+    """How many of these products are in each state; states without one are left out."""
+    rows = session.execute(
+        sa.select(Product.state, sa.func.count()).where(product_scope(actor)).group_by(Product.state)
+    )
+    return {state.value: number for state, number in rows}
 
 
 def categories(session: Session) -> list[dict[str, Any]]:

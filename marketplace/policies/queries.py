@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
 
@@ -53,6 +53,39 @@ def policy_value(session: Session, key: str, day: date, scope: str = "") -> Any:
 def policy_values(session: Session, keys: Sequence[str], day: date, scope: str = "") -> dict[str, Any]:
     """The values of several keys in one query. Raises NotFound (`no-policy`)."""
     return {key: row.value for key, row in policy_rows(session, keys, day, scope).items()}
+
+
+def policy_values_at(
+    session: Session, key: str, wishes: Collection[tuple[date, str]]
+) -> dict[tuple[date, str], Any]:
+    """The value of one key on each (day, scope), in one query; those without a rule are left out."""
+    if not wishes:
+        return {}
+    chains = {scope: scope_chain(scope) for _, scope in wishes}
+    rows = session.scalars(
+        sa.select(Policy)
+        .where(
+            Policy.key == key,
+            Policy.scope_code.in_({code for chain in chains.values() for code in chain}),
+            Policy.valid_from <= max(day for day, _ in wishes),
+        )
+        .ext(distinct_on(Policy.scope_code, Policy.valid_from))
+        .order_by(Policy.scope_code, Policy.valid_from, Policy.revision.desc())
+    ).all()
+    found: dict[tuple[date, str], Any] = {}
+    for day, scope in wishes:
+        chain = chains[scope]
+        holding = [
+            row
+            for row in rows
+            if row.scope_code in chain
+            and row.valid_from <= day
+            and (row.valid_to is None or row.valid_to >= day)
+        ]
+        if holding:
+            best = min(holding, key=lambda r: (chain.index(r.scope_code), -r.valid_from.toordinal()))
+            found[day, scope] = best.value
+    return found
 
 
 def policy_version(session: Session, keys: Sequence[str], day: date, scope: str = "") -> str:

@@ -19,7 +19,7 @@ from marketplace.paging import DEFAULT_LIMIT, paginate
 from marketplace.trace import codes, rules
 from marketplace.trace.keyring import code_address
 from marketplace.trace.models import Grower, HoldCause, Inspection, LotCertificate, LotHold, Origin
-from marketplace.trace.papers import lot_papers
+from marketplace.trace.papers import lot_papers, papers_of
 
 
 def lots_in_scope(actor: Actor) -> sa.ColumnElement[bool]:
@@ -144,24 +144,55 @@ def _shape(row: Any) -> dict[str, Any]:
     }
 
 
+# How a list of lots may be sorted: a column of the lot, downwards with "-" before it.
+LOT_SORTS = tuple(sign + name for name in ("harvested_on", "best_before", "quantity") for sign in ("", "-"))
+
+
 def list_lots(
     session: Session,
     actor: Actor,
     *,
     state: LotState | None = None,
     product_id: UUID | None = None,
+    sort: str | None = None,
     limit: int = DEFAULT_LIMIT,
     after: str | None = None,
 ) -> dict[str, Any]:
-    """A page of the lots in the actor's scope, newest first."""
+    """A page of the lots in the actor's scope, newest first or by one of `LOT_SORTS`."""
     actor.require(Permission.LOT_READ)
     statement = _head().where(lots_in_scope(actor))
     if state is not None:
         statement = statement.where(Lot.state == state)
     if product_id is not None:
         statement = statement.where(Lot.product_id == product_id)
-    key = (Lot.__table__.c.id, True)
-    return paginate(session, statement, [key], limit=limit, after=after, shape=_shape)
+    columns = Lot.__table__.c
+    keys = [(columns.id, True)]
+    if sort in LOT_SORTS:
+        keys.insert(0, (columns[sort.removeprefix("-")], sort.startswith("-")))
+    return paginate(session, statement, keys, limit=limit, after=after, shape=_shape)
+
+
+def count_lots(session: Session, actor: Actor) -> dict[str, int]:
+    """How many lots of the actor's scope are in each state; states without one are left out."""
+    actor.require(Permission.LOT_READ)
+    rows = session.execute(
+        sa.select(Lot.state, sa.func.count())
+        .join(Product, Product.id == Lot.product_id)
+        .where(lots_in_scope(actor))
+        .group_by(Lot.state)
+    )
+    return {state.value: number for state, number in rows}
+
+
+def blocking_of(session: Session, actor: Actor, lot_ids: Iterable[UUID]) -> dict[UUID, list[rules.Reason]]:
+    """What stands against the sale today of each lot in the actor's scope; a constant number of queries."""
+    lots = session.scalars(
+        sa.select(Lot)
+        .join(Product, Product.id == Lot.product_id)
+        .where(Lot.id.in_(list(lot_ids)), lots_in_scope(actor))
+    ).all()
+    papers = papers_of(session, lots) if lots else {}
+    return {lot_id: rules.blocking_reasons(found, today()) for lot_id, found in papers.items()}
 
 
 def lot_view(session: Session, actor: Actor, lot_id: UUID) -> dict[str, Any]:

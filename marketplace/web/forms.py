@@ -27,7 +27,7 @@ from typing import Any, ParamSpec
 
 from flask import Response, flash, g, make_response, redirect, request, url_for
 from flask_babel import gettext
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -227,6 +227,19 @@ def read_form(
         raise FormInvalid(errors=mistakes + [m for m in found if m.get("pointer") not in known]) from None
     if mistakes:
         raise FormInvalid(errors=mistakes)
+    return loaded
+
+
+def read_query(schema: Schema) -> dict[str, Any]:
+    """The address's arguments as the schema's values; empty ones count as not given, unknown ones are ignored.
+
+    Raises FormInvalid (`invalid`).
+    """
+    given = {name: value for name, value in request.args.items() if value != ""}
+    try:
+        loaded: dict[str, Any] = schema.load(given, unknown=EXCLUDE)
+    except ValidationError as error:
+        raise FormInvalid(errors=list(validation_errors({"query": error.messages}))) from None
     return loaded
 
 
