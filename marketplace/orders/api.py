@@ -11,7 +11,7 @@ from flask_smorest import Blueprint
 from marketplace.accounts.models import Purpose
 from marketplace.actors import Permission
 from marketplace.database import db
-from marketplace.orders import deciding, fulfilment, purchasing, queries, takeover
+from marketplace.orders import deciding, evaluating, fulfilment, purchasing, queries, takeover
 from marketplace.orders.rules import LineWish
 from marketplace.orders.schemas import (
     AcceptIn,
@@ -221,7 +221,7 @@ def return_goods(data: dict[str, Any], order_id: UUID) -> Response:
 @retrying
 def evaluate_order(data: dict[str, Any], order_id: UUID) -> Response:
     """Evaluate an accepted order, once."""
-    reply = takeover.evaluate_order(
+    reply = evaluating.evaluate_order(
         current_actor(), order_id, data["score"], data.get("comment"), once=once(ORDER)
     )
     return sent(reply)

@@ -11,12 +11,11 @@ from marketplace.actors import system
 from marketplace.database import db
 from marketplace.errors import Conflict
 from marketplace.jobs import task
-from marketplace.orders import queries
 from marketplace.orders.deciding import end_overdue_holds, expire_purchase
+from marketplace.orders.evaluating import evaluate_silent_order, silent_orders
 from marketplace.orders.fulfilment import lapse_order
 from marketplace.orders.models import Order
 from marketplace.orders.states import OrderState
-from marketplace.orders.takeover import evaluate_silent_order
 
 BATCH = 200
 
@@ -62,7 +61,7 @@ def evaluate_silent() -> None:
     What one run leaves beyond its batches, the next takes; an order that another evaluates meanwhile is passed over.
     """
     while True:
-        ids = queries.silent_orders(db.session(), clock.now(), BATCH)
+        ids = silent_orders(db.session(), clock.now(), BATCH)
         db.session.rollback()
         evaluated = 0
         for order_id in ids:

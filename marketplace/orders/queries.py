@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +26,6 @@ from marketplace.orders.states import (
 from marketplace.paging import paginate
 from marketplace.policies.queries import policy_value
 
-DEFAULT_EVALUATION_DAYS = 30
 OFFICES = frozenset({Role.POVERTY_OFFICE, Role.FINANCE_REVIEWER})
 
 
@@ -46,32 +45,6 @@ def policy_json(session: Session, key: str, at: datetime, default: Any) -> Any:
 
 def policy_number(session: Session, key: str, at: datetime, default: int) -> int:
     return int(policy_json(session, key, at, default))
-
-
-def silent_until(session: Session, at: datetime) -> date:
-    """Orders accepted and paid by this day have waited `evaluation_days` for their buyer's evaluation at `at`."""
-    days = policy_number(session, "evaluation_days", at, DEFAULT_EVALUATION_DAYS)
-    return clock.business_day(at) - timedelta(days=days)
-
-
-def silent_orders(session: Session, at: datetime, limit: int) -> list[UUID]:
-    """Orders that may be evaluated for their buyer at `at`, the longest silent first, at most `limit`."""
-    since = sa.func.greatest(Order.accepted_on, Order.paid_on)
-    return list(
-        session.scalars(
-            sa.select(Order.id)
-            .where(
-                Order.state == OrderState.ACCEPTED,
-                Order.payment_state == PaymentState.PAID,
-                Order.evaluation_state == EvaluationState.NONE,
-                Order.accepted_on.is_not(None),
-                Order.paid_on.is_not(None),
-                since <= silent_until(session, at),
-            )
-            .order_by(since, Order.id)
-            .limit(limit)
-        )
-    )
 
 
 def purchase_scope(actor: Actor) -> sa.ColumnElement[bool]:

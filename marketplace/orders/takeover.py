@@ -1,4 +1,4 @@
-"""An order at its buyer: take goods over or refuse them, agree on reductions, book returns, evaluate."""
+"""An order at its buyer: take goods over or refuse them, agree on reductions, book returns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from marketplace.catalog.models import Lot, MovementKind
 from marketplace.catalog.stock import Move, apply_moves, lock_stock
 from marketplace.documents.queries import readable_document
 from marketplace.documents.service import let_read
-from marketplace.errors import Conflict, Forbidden, RuleViolation, WrongState
+from marketplace.errors import Conflict, Forbidden, RuleViolation
 from marketplace.orders import queries, receiving
 from marketplace.orders.locking import (
     Side,
@@ -31,14 +31,12 @@ from marketplace.orders.locking import (
 from marketplace.orders.models import (
     Acceptance,
     AcceptanceLine,
-    Evaluation,
     Order,
-    OrderLine,
     ShipmentLine,
 )
 from marketplace.orders.receiving import AcceptLine, LotNeeded, ReturnLine
 from marketplace.orders.rules import inspectors_needed
-from marketplace.orders.states import ORDER_MOVES, EvaluationState, OrderState, PaymentState, move
+from marketplace.orders.states import ORDER_MOVES, move
 from marketplace.trace.codes import shown
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
 from marketplace.values import uuid7
@@ -50,13 +48,10 @@ __all__ = [
     "ReturnLine",
     "accept_order",
     "agree_allowance",
-    "evaluate_order",
-    "evaluate_silent_order",
     "return_goods",
 ]
 
 DEFAULT_INSPECTORS = {"school": 2, "default": 1}
-AUTOMATIC_SCORE = 5
 
 
 class InspectorsNeeded(RuleViolation):
@@ -76,11 +71,6 @@ class LotNotRestockable(Conflict):
 
     slug = "lot-not-restockable"
     title = "批次已停售、召回或过期，退货只能报损"
-
-
-class EvaluatedAlready(Conflict):
-    slug = "evaluated-already"
-    title = "这个订单已经评价过"
 
 
 @dataclass(frozen=True)
@@ -275,66 +265,3 @@ def _check_restock(tx: Transaction, parts: Sequence[tuple[ShipmentLine, ReturnLi
     if barred:
         codes = "、".join(shown(code) for code in barred)
         raise LotNotRestockable(f"这些批次的退货只能报损：{codes}", trace_codes=barred)
-
-
-def evaluate_order(
-    actor: Actor, order_id: UUID, score: int, comment: str | None, *, once: Once = NO_ONCE
-) -> Reply:
-    """The buyer evaluates (评价) an accepted order, once: score 1 to 5. The comment stays in its row.
-
-    Raises WrongState (`wrong-state`), EvaluatedAlready (`evaluated-already`), RuleViolation (`invalid`).
-    """
-    with transaction(actor, Permission.ORDER_EVALUATE, once) as tx:
-        order = lock_order(tx, actor, order_id, Side.BUYER)
-        if not 1 <= score <= 5:
-            raise RuleViolation("评分从1到5", errors=[{"pointer": "#/score", "detail": "评分从1到5"}])
-        _evaluate(tx, order, score, comment, EvaluationState.GIVEN)
-        return tx.answer(queries.order_view(tx.session, actor, order_id))
-
-
-def evaluate_silent_order(actor: Actor, order_id: UUID) -> Reply:
-    """Evaluate for a buyer who was silent, marked as automatic: accepted and paid, and the policy's days passed.
-
-    The days (`evaluation_days`) count from the later of the day of complete acceptance and the day of the last
-    payment: only then is it the buyer's turn. Raises WrongState (`wrong-state`) before that, EvaluatedAlready
-    (`evaluated-already`).
-    """
-    with transaction(actor, Permission.SYSTEM) as tx:
-        order = lock_order(tx, actor, order_id)
-        until = queries.silent_until(tx.session, tx.started_at)
-        silent = all(day is not None and day <= until for day in (order.accepted_on, order.paid_on))
-        if not silent or order.payment_state is not PaymentState.PAID:
-            raise WrongState(state=order.state.value, event="evaluate")
-        _evaluate(tx, order, AUTOMATIC_SCORE, None, EvaluationState.AUTOMATIC)
-        return tx.answer(queries.order_view(tx.session, actor, order_id))
-
-
-def _evaluate(tx: Transaction, order: Order, score: int, comment: str | None, state: EvaluationState) -> None:
-    if order.evaluation_state is not EvaluationState.NONE:
-        raise EvaluatedAlready
-    if order.state is not OrderState.ACCEPTED:
-        raise WrongState(state=order.state.value, event="evaluate")
-    automatic = state is EvaluationState.AUTOMATIC
-    order.evaluation_state = state
-    order.version += 1
-    tx.session.add(
-        Evaluation(
-            order_id=order.id,
-            score=score,
-            comment=comment,
-            automatic=automatic,
-            evaluated_by=tx.actor.user_id,
-            evaluated_at=tx.started_at,
-        )
-    )
-    line_ids = tx.session.scalars(
-        sa.select(OrderLine.id).where(OrderLine.order_id == order.id).order_by(OrderLine.id)
-    )
-    record(
-        tx,
-        "order.evaluated",
-        order,
-        score=score,
-        automatic=automatic,
-        lines=[str(line_id) for line_id in line_ids],
-    )

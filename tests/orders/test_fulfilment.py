@@ -18,7 +18,7 @@ from marketplace.catalog.models import Lot, LotState, MovementKind, Place, Stock
 from marketplace.catalog.stock import InsufficientStock, Move, add_stock, apply_moves, lock_stock
 from marketplace.database import db
 from marketplace.errors import NotFound, RuleViolation, WrongState
-from marketplace.orders import fulfilment, takeover
+from marketplace.orders import evaluating, fulfilment, takeover
 from marketplace.orders.fulfilment import ShipLine, ShipWish
 from marketplace.orders.models import Allocation, Order, OrderLine, ShipmentLine
 from marketplace.orders.states import PaymentState
@@ -362,15 +362,15 @@ def test_an_accepted_order_is_evaluated_once_and_the_comment_stays_out_of_the_fa
     bought = bought_and_confirmed(city, 1)
     ship(city, bought, 1)
     with pytest.raises(WrongState):
-        takeover.evaluate_order(buyer(city), bought.order, 5, None)
+        evaluating.evaluate_order(buyer(city), bought.order, 5, None)
     accept(city, bought, AcceptLine(bought.lines[0], None, 1))
-    takeover.evaluate_order(buyer(city), bought.order, 4, "苹果很甜")
+    evaluating.evaluate_order(buyer(city), bought.order, 4, "苹果很甜")
     kind, data = last_fact(bought)
     assert (kind, data["score"], data["automatic"]) == ("order.evaluated", 4, False)
     assert data["lines"] == [str(bought.lines[0])]
     assert "苹果" not in json.dumps(data, ensure_ascii=False)
-    with pytest.raises(takeover.EvaluatedAlready):
-        takeover.evaluate_order(buyer(city), bought.order, 1, None)
+    with pytest.raises(evaluating.EvaluatedAlready):
+        evaluating.evaluate_order(buyer(city), bought.order, 1, None)
 
 
 def test_two_lines_may_exchange_their_planned_lots(city: City) -> None:
@@ -416,7 +416,7 @@ def test_a_silent_buyer_evaluates_automatically_once_the_days_have_passed(city: 
     ship(city, bought, 1)
     accept(city, bought, AcceptLine(bought.lines[0], None, 1))
     with pytest.raises(WrongState):
-        takeover.evaluate_silent_order(system(), bought.order)
+        evaluating.evaluate_silent_order(system(), bought.order)
     with transaction(system(), Permission.SYSTEM) as tx:
         order = tx.session.get_one(Order, bought.order)
         order.payment_state = PaymentState.PAID
@@ -424,11 +424,11 @@ def test_a_silent_buyer_evaluates_automatically_once_the_days_have_passed(city: 
         order.paid_on = clock.today() - timedelta(days=29)
         tx.record("test.changed", "order", bought.order)
     with pytest.raises(WrongState):
-        takeover.evaluate_silent_order(system(), bought.order)
+        evaluating.evaluate_silent_order(system(), bought.order)
     with transaction(system(), Permission.SYSTEM) as tx:
         tx.session.get_one(Order, bought.order).paid_on = clock.today() - timedelta(days=30)
         tx.record("test.changed", "order", bought.order)
-    takeover.evaluate_silent_order(system(), bought.order)
+    evaluating.evaluate_silent_order(system(), bought.order)
     assert order_of(bought).evaluation_state.value == "automatic"
     assert last_fact(bought)[1]["automatic"] is True
 

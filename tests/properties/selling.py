@@ -14,7 +14,7 @@ from hypothesis.stateful import (
 from marketplace import clock
 from marketplace.accounts.models import Purpose
 from marketplace.actors import system
-from marketplace.orders import deciding, fulfilment, purchasing, takeover
+from marketplace.orders import deciding, evaluating, fulfilment, purchasing, takeover
 from marketplace.orders.fulfilment import ShipLine, ShipWish
 from marketplace.orders.purchasing import DeliverTo, LineWish, PurchaseWish
 from marketplace.orders.takeover import AcceptLine, AcceptWish, ReturnLine
@@ -265,11 +265,11 @@ class Selling(Machine):
             self.both(
                 "evaluate silently",
                 lambda: self.trade.evaluate_silent(order, self.money.payment_state(order)),
-                lambda: takeover.evaluate_silent_order(system(), order.id),
+                lambda: evaluating.evaluate_silent_order(system(), order.id),
             )
         else:
             self.both(
                 "evaluate",
                 lambda: self.trade.evaluate(order),
-                lambda: takeover.evaluate_order(self.market.buyer(order.purchase.buyer), order.id, 5, None),
+                lambda: evaluating.evaluate_order(self.market.buyer(order.purchase.buyer), order.id, 5, None),
             )
