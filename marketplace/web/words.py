@@ -85,6 +85,22 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "factory_report": N_("出厂检验报告"),
         "sc_licence": N_("食品生产许可证"),
     },
+    "certification": {
+        "geographical_indication": N_("地理标志"),
+        "green": N_("绿色食品"),
+        "organic": N_("有机产品"),
+        "pollution_free": N_("无公害农产品"),
+        "trademark": N_("商标"),
+        "time_honoured": N_("老字号"),
+        "sc_licence": N_("食品生产许可"),
+    },
+    "seller_kind": {
+        "cooperative": N_("农民专业合作社"),
+        "company": N_("企业"),
+        "family_farm": N_("家庭农场"),
+        "village_collective": N_("村集体经济组织"),
+        "": N_("供应商"),
+    },
     "hold_cause": {
         "seller": N_("供应商自行暂停"),
         "regulator": N_("市场监管局暂停"),
@@ -108,6 +124,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "refused": N_("全部拒收"),
         "cancelled": N_("已取消"),
         "lapsed": N_("逾期未确认，已取消"),
+    },
+    "ineligible_reason": {
+        "county_not_listed": N_("产地不在当年的片区县名单"),
+        "seller_not_admitted": N_("供应商还没有准入"),
+        "no_agency": N_("采购单位不是预算单位"),
     },
     "invoice_state": {
         "none": N_("未开票"),
