@@ -13,13 +13,34 @@ from marketplace.accounts.models import Organisation
 from marketplace.actors import Actor, Permission, Role
 from marketplace.errors import NotFound
 from marketplace.orders.models import Order
-from marketplace.paging import DEFAULT_LIMIT, paginate
+from marketplace.paging import DEFAULT_LIMIT, Key, paginate
 from marketplace.payments.models import Invoice, InvoiceOrder, Payment, PaymentOrder, Slip
 from marketplace.payments.states import PAYMENT_FREED, InvoiceDocState, PaymentDocState, PaymentMethod
 
 OFFICES = frozenset({Role.POVERTY_OFFICE, Role.FINANCE_REVIEWER, Role.SETTLEMENT_CLERK})
 
 _Buyer, _Seller = aliased(Organisation), aliased(Organisation)
+
+# What pages may sort by besides the newest first; the name of a sort may carry a minus for downwards.
+INVOICE_SORTS: dict[str, sa.SQLColumnExpression[Any]] = {
+    "number": Invoice.__table__.c.number,
+    "issued_on": Invoice.__table__.c.issued_on,
+    "amount": Invoice.__table__.c.amount_fen,
+}
+PAYMENT_SORTS: dict[str, sa.SQLColumnExpression[Any]] = {
+    "number": Payment.__table__.c.number,
+    "due_on": Payment.__table__.c.due_on,
+    "amount": Payment.__table__.c.amount_fen,
+}
+
+
+def sort_keys(
+    sorts: dict[str, sa.SQLColumnExpression[Any]], sort: str | None, newest: sa.SQLColumnExpression[Any]
+) -> list[Key]:
+    """The keys of a named sort; the newest first for none and for names that are not known."""
+    column = sorts.get((sort or "").removeprefix("-"))
+    down = (sort or "").startswith("-")
+    return [(newest, True)] if column is None else [(column, down), (newest, down)]
 
 
 def is_party(column: InstrumentedAttribute[UUID], actor: Actor) -> sa.ColumnElement[bool]:
@@ -128,10 +149,11 @@ def list_invoices(
     *,
     state: InvoiceDocState | None = None,
     order_id: UUID | None = None,
+    sort: str | None = None,
     limit: int = DEFAULT_LIMIT,
     after: str | None = None,
 ) -> dict[str, Any]:
-    """The newest first; by state and order where asked."""
+    """The newest first, or by one of `INVOICE_SORTS`; by state and order where asked."""
     statement = (
         sa.select(Invoice, _Buyer.name.label("buyer_name"), _Seller.name.label("seller_name"))
         .join(_Buyer, _Buyer.id == Invoice.buyer_id)
@@ -146,7 +168,7 @@ def list_invoices(
     return paginate(
         session,
         cast("sa.Select[Any]", statement),
-        [(Invoice.__table__.c.id, True)],
+        sort_keys(INVOICE_SORTS, sort, Invoice.__table__.c.id),
         limit=limit,
         after=after,
         shape=_invoice_row,
@@ -217,10 +239,11 @@ def list_payments(
     order_id: UUID | None = None,
     missing: bool | None = None,
     overdue: bool | None = None,
+    sort: str | None = None,
     limit: int = DEFAULT_LIMIT,
     after: str | None = None,
 ) -> dict[str, Any]:
-    """The newest first, in one query; `missing` picks those whose newest slip has no file, `overdue` late ones."""
+    """The newest first or by one of `PAYMENT_SORTS`, in one query; `missing` picks those whose newest slip has no file, `overdue` late ones."""
     bare = _newest_slip_bare()
     statement = (
         sa.select(
@@ -253,6 +276,7 @@ def list_payments(
             "state": payment.state,
             "amount_fen": payment.amount_fen,
             "due_on": payment.due_on,
+            "declared_at": payment.declared_at,
             "transfer_code": payment.transfer_code,
             "overdue": is_overdue(payment, today),
             "missing": missing_files(payment.state, row.bare),
@@ -263,7 +287,7 @@ def list_payments(
     return paginate(
         session,
         cast("sa.Select[Any]", statement),
-        [(Payment.__table__.c.id, True)],
+        sort_keys(PAYMENT_SORTS, sort, Payment.__table__.c.id),
         limit=limit,
         after=after,
         shape=shape,
