@@ -35,7 +35,17 @@ from marketplace.config import Settings
 from marketplace.database import db
 from marketplace.unit_of_work import Reply, retrying
 from marketplace.web.authentication import client_address, revoke_token
-from marketplace.web.edge import answer_response, current_actor, once, public, rendered, requires, sent, shown
+from marketplace.web.edge import (
+    answer_response,
+    current_actor,
+    once,
+    public,
+    rendered,
+    requires,
+    sent,
+    shown,
+    without_key,
+)
 from marketplace.web.schemas import PageArgs, page_of
 
 blp = Blueprint("accounts", __name__, url_prefix="/api/v1", description="登录、账号与用户")
@@ -53,7 +63,7 @@ def _settings() -> Settings:
 def _without_key(schema: Schema, reply: Reply, status: int = 200) -> Response:
     """An answer to a request that carries or an answer that holds a secret, kept nowhere.
 
-    No idempotency key is taken: its stored fingerprint would be a fast hash of a password.
+    The route declares `without_key`: a stored fingerprint would be a fast hash of a password.
     """
     response = answer_response(rendered(schema, reply.result, status))
     response.headers["Cache-Control"] = "no-store"
@@ -62,6 +72,7 @@ def _without_key(schema: Schema, reply: Reply, status: int = 200) -> Response:
 
 @blp.route("/tokens", methods=["POST"])
 @public
+@without_key("the body is a password, the answer a token")
 @blp.arguments(TokenIn)
 @blp.response(201, TokenOut)
 @retrying
@@ -74,6 +85,7 @@ def create_token(fields: dict[str, Any]) -> Response:
 
 @blp.route("/tokens/current", methods=["DELETE"])
 @requires(Permission.ACCOUNT_OWN)
+@without_key("ending an ended token changes nothing, and its holder can't ask again")
 @blp.response(204)
 @retrying
 def end_token() -> Response:
@@ -92,6 +104,7 @@ def show_me() -> Response:
 
 @blp.route("/me/password", methods=["POST"])
 @requires(Permission.ACCOUNT_OWN)
+@without_key("the body holds two passwords")
 @blp.arguments(PasswordIn)
 @blp.response(200, UserOut)
 @retrying
@@ -111,6 +124,7 @@ def sign_out_everywhere() -> Response:
 
 @blp.route("/me/second-factor", methods=["POST"])
 @requires(Permission.ACCOUNT_OWN)
+@without_key("the answer is a secret that is shown once")
 @blp.arguments(ReauthenticateIn)
 @blp.response(201, SecondFactorOut)
 @retrying
@@ -122,6 +136,7 @@ def enrol_second_factor(fields: dict[str, Any]) -> Response:
 
 @blp.route("/me/second-factor/confirm", methods=["POST"])
 @requires(Permission.ACCOUNT_OWN)
+@without_key("the answer is the recovery codes, shown once")
 @blp.arguments(SecondFactorConfirmIn)
 @blp.response(200, RecoveryCodesOut)
 @retrying
@@ -142,6 +157,7 @@ def list_bank_accounts() -> Response:
 
 @blp.route("/bank-accounts", methods=["POST"])
 @requires(Permission.PAYMENT_CONFIRM)
+@without_key("the body holds a password; a later proposal takes the place of an earlier one")
 @blp.arguments(BankAccountIn)
 @blp.response(201, BankAccountOut)
 @retrying
@@ -171,6 +187,7 @@ def list_users(args: dict[str, Any]) -> Response:
 
 @blp.route("/users", methods=["POST"])
 @requires(Permission.USER_MANAGE)
+@without_key("the body holds a password; the user name is the natural key")
 @blp.arguments(UserIn)
 @blp.response(201, UserOut)
 @retrying

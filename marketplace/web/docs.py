@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +34,31 @@ class ProblemOut(Schema):
     errors = fields.List(fields.Nested(ProblemErrorOut))
 
 
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "Printable ASCII of the caller's own. A repeat with the same key and body has no second effect: it"
+    " gets the stored answer with Idempotent-Replayed: true, for 30 days. Another body is refused with 422"
+    " idempotency-key-reused, a repeat while the first is at work with 409 in-flight.",
+}
+_UNSAFE = ("post", "put", "patch", "delete")
+
+
+def _describe_keys(app: Flask, described: dict[str, Any]) -> None:
+    """Name the header on every unsafe operation that does not declare `without_key`."""
+    for rule in app.url_map.iter_rules():
+        if hasattr(app.view_functions[rule.endpoint], "takes_no_key"):
+            continue
+        item = described["paths"].get(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), {})
+        for method in _UNSAFE:
+            if method.upper() in (rule.methods or ()) and method in item:
+                parameters = item[method].setdefault("parameters", [])
+                if IDEMPOTENCY_KEY not in parameters:
+                    parameters.append(IDEMPOTENCY_KEY)
+
+
 def register_docs(app: Flask, api: Api) -> None:
     """Public routes /api/openapi.json, /api/docs, /problems and /problems/<slug>."""
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
@@ -40,6 +66,7 @@ def register_docs(app: Flask, api: Api) -> None:
 
     def spec() -> dict[str, Any]:
         described: dict[str, Any] = api.spec.to_dict()
+        _describe_keys(app, described)
         return described
 
     @public

@@ -70,6 +70,16 @@ def operations(view: Callable[P, R]) -> Callable[P, R]:
     return view
 
 
+def without_key(reason: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Declare that an unsafe route takes no Idempotency-Key: what it receives or answers is kept nowhere."""
+
+    def declare(view: Callable[P, R]) -> Callable[P, R]:
+        view.takes_no_key = reason  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
 def once(schema: Schema, status: int = 200) -> Once:
     """The request's idempotency wish. Raises RuleViolation (`idempotency-key-invalid`) for a malformed key.
 

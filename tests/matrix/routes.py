@@ -45,6 +45,8 @@ class Route:
     access: Any
     # Pointers of the body, and names of the query, that hold ids.
     references: frozenset[str]
+    # Headers that OpenAPI names.
+    headers: frozenset[str]
 
     @property
     def unsafe(self) -> bool:
@@ -116,6 +118,7 @@ def routes(app: Flask) -> list[Route]:
                     {name: type(converter).__name__ for name, converter in rule._converters.items()},
                     getattr(view, "declared_access", None),
                     frozenset(references(operation, described)),
+                    frozenset(p["name"] for p in operation.get("parameters", []) if p.get("in") == "header"),
                 )
             )
     return sorted(found, key=lambda r: (r.rule, r.method))
