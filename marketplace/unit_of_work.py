@@ -27,6 +27,7 @@ from marketplace.database import db
 from marketplace.errors import Conflict, RuleViolation, Unavailable
 from marketplace.journal.canonical import canonical, instant_text
 from marketplace.values import uuid7
+from marketplace.wire import prepare, send
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,7 +36,8 @@ R = TypeVar("R")
 HOUSEKEEPING_TABLES = frozenset(
     {
         "seal", "checkpoint", "web_session", "access_token", "throttle", "idempotency_key", "trace_scan",
-        "basket_draft", "app_user_login", "procrastinate_jobs", "document_upload",
+        "basket_draft", "app_user_login", "procrastinate_jobs", "document_upload", "notice", "notice_read",
+        "notice_cursor", "notice_sending",
     }
 )  # fmt: skip
 
@@ -251,10 +253,12 @@ _STORE_ANSWER = sa.text(
     " values (:principal, :key, :fingerprint, :status, :body, :headers, :at)"
 )
 # The claim and the look-up are two statements: in one, the snapshot would be older than the lock.
-_CLAIM = sa.text("select pg_try_advisory_xact_lock(hashtextextended(:scope, 0))")
-_SEEN = sa.text(
-    "select fingerprint, status, body, headers from idempotency_key"
-    " where principal_id = :principal and key = :key"
+_CLAIM = prepare(sa.text("select pg_try_advisory_xact_lock(hashtextextended(:scope, 0))"))
+_SEEN = prepare(
+    sa.text(
+        "select fingerprint, status, body, headers from idempotency_key"
+        " where principal_id = cast(:principal as uuid) and key = cast(:key as text)"
+    )
 )
 _DEFER_JOB = sa.text(
     "select procrastinate_defer_jobs_v1(array[row('default', :task, 0, :lock, null, cast(:args as jsonb),"
@@ -274,15 +278,20 @@ def _replay_or_claim(session: Session, actor: Actor, once: Once) -> None:
     if once.key is None:
         return
     principal = actor.principal
-    if not session.execute(_CLAIM, {"scope": f"{principal}:{once.key}"}).scalar_one():
+    claimed, seen = send(
+        session,
+        (_CLAIM, {"scope": f"{principal}:{once.key}"}),
+        (_SEEN, {"principal": principal, "key": once.key}),
+    )
+    if not claimed[0][0]:
         raise InFlight(retry_after=1)
-    row = session.execute(_SEEN, {"principal": principal, "key": once.key}).one_or_none()
-    if row is None:
+    if not seen:
         return
-    if bytes(row.fingerprint) != once.fingerprint:
+    of_first, status, body, headers = seen[0]
+    if bytes(of_first) != once.fingerprint:
         raise KeyReused
-    headers = tuple((h.split(": ", 1)[0], h.split(": ", 1)[1]) for h in row.headers)
-    raise Replayed(Answer(row.status, bytes(row.body), headers))
+    named = tuple((h.split(": ", 1)[0], h.split(": ", 1)[1]) for h in headers)
+    raise Replayed(Answer(status, bytes(body), named))
 
 
 @contextmanager

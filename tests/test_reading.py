@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from marketplace import reading
 from marketplace.catalog.models import Category
 from marketplace.database import db
+from marketplace.wire import prepare
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -26,7 +27,7 @@ def test_values_are_given_by_name_and_constants_stay() -> None:
     statement = sa.select(Category.name).where(
         Category.code == sa.bindparam("code"), Category.code.startswith("01")
     )
-    kept = reading.prepare(statement)
+    kept = prepare(statement)
 
     asked = db.session().execute(statement, {"code": "0101"}).all()
     assert len(asked) == 1

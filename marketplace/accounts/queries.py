@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -25,6 +25,8 @@ from marketplace.accounts.rules import SECOND_FACTOR_ROLES
 from marketplace.actors import ROLE_PERMISSIONS, Actor, Door, Permission, Role
 from marketplace.errors import NotFound
 from marketplace.paging import paginate
+from marketplace.reading import fetch
+from marketplace.wire import Prepared, prepare
 
 _SUBORDINATES = """
     with recursive below(id) as (
@@ -45,14 +47,18 @@ _HOLDER = """
     from {table} t join app_user u on u.id = t.user_id join organisation o on o.id = u.organisation_id
     where t.digest = :digest
 """
-_TOKEN_HOLDER = sa.text(
-    _HOLDER.format(seen="t.created_at", table="access_token").replace(
-        "SUBORDINATES", _SUBORDINATES.format(root="o.id")
+_TOKEN_HOLDER = prepare(
+    sa.text(
+        _HOLDER.format(seen="t.created_at", table="access_token").replace(
+            "SUBORDINATES", _SUBORDINATES.format(root="o.id")
+        )
     )
 )
-_SESSION_HOLDER = sa.text(
-    _HOLDER.format(seen="t.seen_at", table="web_session").replace(
-        "SUBORDINATES", _SUBORDINATES.format(root="o.id")
+_SESSION_HOLDER = prepare(
+    sa.text(
+        _HOLDER.format(seen="t.seen_at", table="web_session").replace(
+            "SUBORDINATES", _SUBORDINATES.format(root="o.id")
+        )
     )
 )
 _BELOW = sa.text(_SUBORDINATES.format(root=":root"))
@@ -69,16 +75,35 @@ class Holder:
     seen_at: datetime
 
 
-def _holder(
-    connection: sa.Connection,
-    statement: sa.TextClause,
-    digest: bytes,
-    at: datetime,
-    door: Door,
-    strict: bool,
-) -> Holder | None:
-    row = connection.execute(statement, {"digest": digest}).one_or_none()
-    if row is None or row.revoked_at is not None or row.expires_at <= at:
+class _HolderRow(NamedTuple):
+    """What the statement selects, in its order."""
+
+    session_id: UUID
+    auth_version: int
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+    seen_at: datetime
+    user_id: UUID
+    username: str
+    name: str
+    role: str
+    present_version: int
+    disabled_at: datetime | None
+    second_factor: bool
+    organisation_id: UUID
+    organisation_kind: str
+    region_code: str
+    organisation_disabled_at: datetime | None
+    subordinate_ids: list[UUID]
+
+
+def _holder(statement: Prepared, digest: bytes, at: datetime, door: Door, strict: bool) -> Holder | None:
+    rows = fetch(statement, {"digest": digest})
+    if not rows:
+        return None
+    row = _HolderRow(*rows[0])
+    if row.revoked_at is not None or row.expires_at <= at:
         return None
     if row.disabled_at is not None or row.organisation_disabled_at is not None:
         return None
@@ -103,19 +128,19 @@ def _holder(
     return Holder(actor, row.name, row.session_id, row.created_at, row.seen_at)
 
 
-def token_holder(
-    connection: sa.Connection, digest: bytes, *, at: datetime, door: Door, strict: bool
-) -> Holder | None:
+def token_holder(digest: bytes, *, at: datetime, door: Door, strict: bool) -> Holder | None:
     """Who holds a bearer token; None when it is unknown, expired, revoked or outrun by `auth_version`.
+
+    One statement on a connection without a transaction.
 
     `strict` (production): roles that need a second factor and have none yet may only set it up.
     """
-    return _holder(connection, _TOKEN_HOLDER, digest, at, door, strict)
+    return _holder(_TOKEN_HOLDER, digest, at, door, strict)
 
 
-def session_holder(connection: sa.Connection, digest: bytes, *, at: datetime, strict: bool) -> Holder | None:
+def session_holder(digest: bytes, *, at: datetime, strict: bool) -> Holder | None:
     """The same for a browser session; the idle time is the caller's to check."""
-    return _holder(connection, _SESSION_HOLDER, digest, at, Door.WEB, strict)
+    return _holder(_SESSION_HOLDER, digest, at, Door.WEB, strict)
 
 
 def organisation_row(session: Session, organisation_id: UUID) -> Organisation:

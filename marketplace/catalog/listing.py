@@ -26,7 +26,8 @@ from marketplace.clock import budget_year, today
 from marketplace.errors import RuleViolation
 from marketplace.paging import DEFAULT_LIMIT, Key, page_of_rows, page_statement, page_values
 from marketplace.policies.models import CountyEligibility
-from marketplace.reading import Prepared, fetch, prepare
+from marketplace.reading import fetch
+from marketplace.wire import Prepared, prepare
 
 P = Product.__table__.c
 SELLER = Organisation.__table__.c

@@ -19,11 +19,13 @@ from sqlalchemy.orm import Session
 from marketplace.errors import NotFound
 from marketplace.orders.allocation import Candidate
 from marketplace.orders.rules import Buyer, Offer
+from marketplace.wire import Row, prepare, send
 
 POLICY_KEYS = ("counted_states", "hold_hours", "confirm_hours")
 
-_CONTEXT = sa.text(
-    """
+_CONTEXT = prepare(
+    sa.text(
+        """
     select b.id, b.kind, b.subkind, b.region_code, b.canteen_mode, b.canteen_partner_id,
            f.id as f_id, f.kind as f_kind, f.subkind as f_subkind, f.region_code as f_region,
            f.canteen_mode as f_mode, f.canteen_partner_id as f_partner,
@@ -34,22 +36,24 @@ _CONTEXT = sa.text(
                   and valid_from <= cast(:today as date) and (valid_to is null or valid_to >= cast(:today as date))
                 order by key, length(scope_code) desc, valid_from desc, revision desc) k) as policies,
            (select array_agg(county_code) from county_eligibility
-             where from_year <= :year and (to_year is null or to_year >= :year)) as counties,
+             where from_year <= cast(:year as int) and (to_year is null or to_year >= cast(:year as int))) as counties,
            (select p.id from payer_profile p
              where p.organisation_id = coalesce(f.id, b.id)
-               and (p.id = cast(:profile as uuid) or (cast(:profile as uuid) is null and p.purpose = :purpose))
+               and (p.id = cast(:profile as uuid) or (cast(:profile as uuid) is null and p.purpose = cast(:purpose as text)))
              order by p.is_default desc, p.id limit 1) as profile_id,
            (select c.id from canteen c
              where c.organisation_id = coalesce(f.id, b.id)
                and (cast(:canteen as uuid) is null or c.id = cast(:canteen as uuid)) order by c.id limit 1) as canteen_id,
-           next_number('CG', :year) as drawn
+           next_number('CG', cast(:year as int)) as drawn
     from organisation b left join organisation f on f.id = cast(:for_agency as uuid)
-    where b.id = :buyer
+    where b.id = cast(:buyer as uuid)
     """
+    )
 )
 
-_OFFERS = sa.text(
-    """
+_OFFERS = prepare(
+    sa.text(
+        """
     select p.id, p.seller_id, o.name as seller_name, p.name, p.spec, p.pack_unit, p.net_g, p.priced_by,
            p.category_code, p.county_code, p.min_order_quantity, p.order_multiple,
            (o.admitted_on is not null and o.disabled_at is null) as admitted,
@@ -59,11 +63,13 @@ _OFFERS = sa.text(
     from product p join organisation o on o.id = p.seller_id
     where p.id = any(cast(:products as uuid[])) and p.state = 'recognised'
     """
+    )
 )
 
 # The rows are locked in the order of their ids before anything is planned: a plan on unlocked values undersells.
-_LOCK = sa.text(
-    """
+_LOCK = prepare(
+    sa.text(
+        """
     select s.id, l.product_id, l.id as lot_id, s.place_id, l.trace_code, l.best_before, l.harvested_on,
            s.on_hand - s.reserved as free
     from stock s
@@ -74,10 +80,12 @@ _LOCK = sa.text(
     order by s.id
     for update of s
     """
+    )
 )
 
-_PLACE = sa.text(
-    """
+_PLACE = prepare(
+    sa.text(
+        """
     with taken as (
         update stock s set reserved = s.reserved + t.quantity
         from jsonb_to_recordset(cast(:takes as jsonb)) as t(stock bigint, quantity bigint)
@@ -122,21 +130,23 @@ _PLACE = sa.text(
         from allocated group by stock, "order"
     ), new_fact as (
         insert into fact (id, kind, recorded_at, actor_id, door, subject_type, subject_id, parties, body)
-        select cast(:fact_id as uuid), :fact_kind, cast(:at as timestamptz), cast(:actor as uuid), :door,
-            'purchase', cast(:subject as uuid), cast(:parties as uuid[]), :body
+        select cast(:fact_id as uuid), cast(:fact_kind as text), cast(:at as timestamptz), cast(:actor as uuid),
+            cast(:door as text), 'purchase', cast(:subject as uuid), cast(:parties as uuid[]), cast(:body as text)
     ), new_answer as (
         insert into idempotency_key (principal_id, key, fingerprint, status, body, headers, created_at)
-        select cast(:principal as uuid), :key, :fingerprint, :status, :answer, cast(:headers as text[]),
+        select cast(:principal as uuid), cast(:key as text), cast(:fingerprint as bytea), cast(:status as int),
+            cast(:answer as bytea), cast(:headers as text[]),
             cast(:at as timestamptz)
         where cast(:key as text) is not null
     )
     -- The rows are locked, so the guard never fires; if it did, the wrong count could not be committed.
-    select 1 / (select (count(*) = :expected)::int from taken),
+    select 1 / (select (count(*) = cast(:expected as bigint))::int from taken),
            case when cast(:hold_until as timestamptz) is not null then
                procrastinate_defer_jobs_v1(array[row('default', 'orders.expire_hold', 0, null, null,
-                   jsonb_build_object('purchase_id', :subject), cast(:hold_until as timestamptz)
+                   jsonb_build_object('purchase_id', cast(:subject as uuid)), cast(:hold_until as timestamptz)
                )::procrastinate_job_to_defer_v1]) end
     """
+    )
 )
 
 
@@ -157,46 +167,73 @@ class Context:
         return default if row is None else row["value"]
 
 
-def load_context(
-    session: Session,
-    *,
-    buyer_id: UUID,
-    for_agency_id: UUID | None,
-    purpose: str,
-    profile_id: UUID | None,
-    canteen_id: UUID | None,
-    today: date,
-) -> Context:
-    """Raises NotFound (`not-found`) when the buyer is absent.
+@dataclass(frozen=True)
+class Asked:
+    """What a purchase names before anything is read: ids of organisations and products, the days it is about."""
 
-    An agency that does not exist is one that entrusted nobody: it is refused as any agency is that is not the
-    buyer's to name.
+    buyer_id: UUID
+    for_agency_id: UUID | None
+    purpose: str
+    profile_id: UUID | None
+    canteen_id: UUID | None
+    product_ids: list[UUID]
+    today: date
+    earliest: date
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """What a purchase is judged and planned on: `offers` on sale by product, `candidates` in the order of the locks."""
+
+    context: Context
+    offers: dict[UUID, Offer]
+    candidates: list[Candidate]
+
+
+def read_grounds(session: Session, asked: Asked) -> Grounds:
+    """Read what stands behind a purchase and lock the stock rows on sale of its products, in the order of their ids.
+
+    One round trip. Raises NotFound (`not-found`) when the buyer or the named agency is absent.
     """
-    row = session.execute(
-        _CONTEXT,
-        {
-            "buyer": buyer_id,
-            "for_agency": for_agency_id,
-            "purpose": purpose,
-            "profile": profile_id,
-            "canteen": canteen_id,
-            "today": today,
-            "year": today.year,
-        },
-    ).one_or_none()
-    if row is None:
+    products = {"products": _uuid_array(asked.product_ids)}
+    context, offers, candidates = send(
+        session,
+        (
+            _CONTEXT,
+            {
+                "buyer": asked.buyer_id,
+                "for_agency": asked.for_agency_id,
+                "purpose": asked.purpose,
+                "profile": asked.profile_id,
+                "canteen": asked.canteen_id,
+                "today": asked.today,
+                "year": asked.today.year,
+            },
+        ),
+        (_OFFERS, products),
+        (_LOCK, {**products, "earliest": asked.earliest}),
+    )
+    return Grounds(_context(context, asked), _offers(offers), [Candidate(*row) for row in candidates])
+
+
+def _context(rows: list[Row], asked: Asked) -> Context:
+    if not rows:
         raise NotFound("找不到这家单位")
-    for_agency = None if for_agency_id is None else Buyer(for_agency_id, "", None, "", None, None)
-    if row.f_id is not None:
-        for_agency = Buyer(row.f_id, row.f_kind, row.f_subkind, row.f_region, row.f_mode, row.f_partner)
+    buyer, agency, (policies, counties, profile_id, canteen_id, drawn) = (
+        rows[0][:6],
+        rows[0][6:12],
+        rows[0][12:],
+    )
+    if asked.for_agency_id is not None and agency[0] is None:
+        raise NotFound("找不到这家单位")
     return Context(
-        buyer=Buyer(row.id, row.kind, row.subkind, row.region_code, row.canteen_mode, row.canteen_partner_id),
-        for_agency=for_agency,
-        policies=row.policies or {},
-        eligible_counties=frozenset(row.counties or ()),
-        payer_profile_id=row.profile_id,
-        canteen_id=row.canteen_id,
-        number=f"CG-{today.year}-{row.drawn:06d}",
+        buyer=Buyer(*buyer),
+        for_agency=None if agency[0] is None else Buyer(*agency),
+        policies=policies or {},
+        eligible_counties=frozenset(counties or ()),
+        payer_profile_id=profile_id,
+        canteen_id=canteen_id,
+        number=f"CG-{asked.today.year}-{drawn:06d}",
     )
 
 
@@ -205,41 +242,23 @@ def _uuid_array(ids: list[UUID]) -> str:
     return "{" + ",".join(map(str, ids)) + "}"
 
 
-def load_offers(session: Session, product_ids: list[UUID]) -> dict[UUID, Offer]:
-    """The products of `product_ids` that are on sale, with today's public ladder."""
-    rows = session.execute(_OFFERS, {"products": _uuid_array(product_ids)})
+def _offers(rows: list[Row]) -> dict[UUID, Offer]:
+    """Each with today's public ladder; a product without one is not on sale."""
     return {
-        row.id: Offer(
-            product_id=row.id,
-            seller_id=row.seller_id,
-            seller_name=row.seller_name,
-            name=row.name,
-            spec=row.spec,
-            pack_unit=row.pack_unit,
-            net_g=row.net_g,
-            priced_by=row.priced_by,
-            category_code=row.category_code,
-            county_code=row.county_code,
-            min_order_quantity=row.min_order_quantity,
-            order_multiple=row.order_multiple,
-            ladder=tuple((step[0], step[1]) for step in row.ladder),
-            price_list_code="public",
-            seller_admitted=row.admitted,
+        row[0]: Offer(
+            *row[:12],
+            tuple((step[0], step[1]) for step in row[13]),
+            "public",
+            row[12],
         )
         for row in rows
-        if row.ladder
+        if row[13]
     }
-
-
-def lock_candidates(session: Session, product_ids: list[UUID], earliest: date) -> list[Candidate]:
-    """Lock the stock rows on sale of these products, in the order of their ids, and read them."""
-    rows = session.execute(_LOCK, {"products": _uuid_array(product_ids), "earliest": earliest})
-    return [Candidate(*row) for row in rows]
 
 
 def write_purchase(session: Session, parameters: dict[str, Any]) -> None:
     """Everything in one statement; raises DBAPIError (division by zero) if a reservation was not possible."""
-    session.execute(_PLACE, parameters)
+    send(session, (_PLACE, parameters))
 
 
 def as_json(rows: Any) -> str:

@@ -95,15 +95,22 @@ def _submit(actor: Actor, wish: PurchaseWish, once: Once) -> Reply:
             errors += check_delivery_day(line.deliver_on, today, f"#/lines/{line.position}/deliver_on")
         if errors:
             raise RuleViolation("送货日期不对", errors=_unique(errors))
-        context = placing.load_context(
+        lines = merge_lines(wish.lines)
+        product_ids = sorted({line.product_id for line in lines})
+        grounds = placing.read_grounds(
             tx.session,
-            buyer_id=actor.organisation_id,
-            for_agency_id=wish.for_agency_id,
-            purpose=wish.purpose.value,
-            profile_id=wish.payer_profile_id,
-            canteen_id=wish.canteen_id,
-            today=today,
+            placing.Asked(
+                buyer_id=actor.organisation_id,
+                for_agency_id=wish.for_agency_id,
+                purpose=wish.purpose.value,
+                profile_id=wish.payer_profile_id,
+                canteen_id=wish.canteen_id,
+                product_ids=product_ids,
+                today=today,
+                earliest=min(line.deliver_on for line in lines),
+            ),
         )
+        context = grounds.context
         # Before payer and canteen, which are looked up at the agency that is named.
         agency_id, buyer_county = quota_agency(context.buyer, context.for_agency)
         if wish.payer_profile_id is not None and context.payer_profile_id is None:
@@ -112,15 +119,11 @@ def _submit(actor: Actor, wish: PurchaseWish, once: Once) -> Reply:
             raise RuleViolation("食堂不对", errors=[_wrong("canteen_id", "请选择本单位的食堂")])
         if wish.reference is not None:
             _refuse_used_reference(tx.session, actor.organisation_id, wish.reference)
-        lines = merge_lines(wish.lines)
-        product_ids = sorted({line.product_id for line in lines})
-        offers = placing.load_offers(tx.session, product_ids)
         priced = price_lines(
-            lines, offers, eligible_counties=context.eligible_counties, agency=agency_id is not None
+            lines, grounds.offers, eligible_counties=context.eligible_counties, agency=agency_id is not None
         )
-        candidates = placing.lock_candidates(tx.session, product_ids, min(line.deliver_on for line in lines))
         wants = [Want(n, p.wish.product_id, p.wish.quantity, p.wish.deliver_on) for n, p in enumerate(priced)]
-        plan = allocate(wants, candidates)
+        plan = allocate(wants, grounds.candidates)
         if plan.shortages:
             raise InsufficientStock(
                 "有的产品库存不够，可以减少数量、改送货日期或换一个产品",

@@ -6,7 +6,6 @@ One statement on an autocommit connection finds the user, the organisation and t
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from flask import Flask, Request, Response, current_app, g, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
@@ -17,7 +16,6 @@ from marketplace.accounts.models import AccessToken, WebSession
 from marketplace.actors import Actor, Door, anonymous
 from marketplace.clock import now
 from marketplace.config import Settings
-from marketplace.database import db
 from marketplace.errors import Unauthenticated
 
 _BEARER = re.compile(r"Bearer ([A-Za-z0-9._~+/=-]{1,512})")
@@ -92,14 +90,9 @@ def identify() -> None:
     given = _BEARER.fullmatch(header)
     if given is None:
         raise BadToken
-    with _look_up() as connection:
-        holder = queries.token_holder(
-            connection,
-            security.digest(given[1]),
-            at=now(),
-            door=door,
-            strict=_settings().production,
-        )
+    holder = queries.token_holder(
+        security.digest(given[1]), at=now(), door=door, strict=_settings().production
+    )
     if holder is None:
         raise BadToken
     g.actor = holder.actor
@@ -113,17 +106,9 @@ def bearer_secret() -> str:
     return given[1]
 
 
-def _look_up() -> Any:
-    # Autocommit: a single SELECT, no BEGIN and no ROLLBACK on the wire.
-    return db.engine.execution_options(isolation_level="AUTOCOMMIT").connect()
-
-
 def _load_user(secret: str) -> SignedIn | None:
     at = now()
-    with _look_up() as connection:
-        holder = queries.session_holder(
-            connection, security.digest(secret), at=at, strict=_settings().production
-        )
+    holder = queries.session_holder(security.digest(secret), at=at, strict=_settings().production)
     if holder is None or at - holder.seen_at > sign_in.SESSION_IDLE:
         return None
     if at - holder.seen_at > sign_in.TOUCH_AFTER:

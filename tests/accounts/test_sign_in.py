@@ -57,10 +57,7 @@ def sign(settings, username: str, password: str = PASSWORD, otp: str | None = No
 
 
 def holder(secret: str, *, strict: bool = False, at=None):
-    with db.engine.connect() as connection:
-        return queries.token_holder(
-            connection, security.digest(secret), at=at or now(), door=Door.API, strict=strict
-        )
+    return queries.token_holder(security.digest(secret), at=at or now(), door=Door.API, strict=strict)
 
 
 def refuse(settings, username: str, password: str, error=sign_in.BadCredentials, **more) -> None:
@@ -298,9 +295,7 @@ def test_password_role_disabling_and_signing_out_everywhere_end_every_token(sett
         session = sign_in.create_session(settings, username="seller6", password=password, address=HOME)
         act()
         assert [holder(t.secret) for t in tokens] == [None, None]
-        with db.engine.connect() as connection:
-            digest = security.digest(session.secret)
-            assert queries.session_holder(connection, digest, at=now(), strict=False) is None
+        assert queries.session_holder(security.digest(session.secret), at=now(), strict=False) is None
 
 
 def test_a_revoked_token_ends_alone(settings, people):
