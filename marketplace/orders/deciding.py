@@ -90,7 +90,8 @@ def reject_purchase(actor: Actor, purchase_id: UUID, reason: str, *, once: Once 
 def cancel_purchase(actor: Actor, purchase_id: UUID, reason: str, *, once: Once = NO_ONCE) -> Reply:
     """The buyer withdraws the whole purchase, alone while no seller has confirmed.
 
-    Raises WrongState (`wrong-state`) once an order is confirmed: its own cancellation needs the seller then.
+    Orders that ended before, by themselves, stay as they are. Raises WrongState (`wrong-state`) once an order is
+    confirmed, as its own cancellation needs the seller then, and when no order is left to withdraw.
     """
     with transaction(actor, Permission.PURCHASE_CANCEL, once) as tx:
         purchase = _locked_purchase(tx, purchase_id, Purchase.buyer_id == actor.organisation_id)
@@ -142,10 +143,14 @@ def end_overdue_holds(product_ids: Sequence[UUID] | None = None) -> int:
 
 
 def _end(tx: Transaction, purchase: Purchase, state: PurchaseState, reason: str | None, kind: str) -> None:
-    orders = _locked_orders(tx, purchase.id)
+    every = _locked_orders(tx, purchase.id)
+    # An order that was cancelled or lapsed by itself does not bind the others.
+    orders = [order for order in every if order.state not in (OrderState.CANCELLED, OrderState.LAPSED)]
     for order in orders:
         if order.state not in (OrderState.AWAITING_APPROVAL, OrderState.PLACED):
             raise WrongState("有供应商已经接单，请按订单协商取消", state=order.state.value, event="cancel")
+    if not orders:
+        raise WrongState("各订单都已取消", state=purchase.state.value, event="cancel")
     released = release_orders(tx, [order.id for order in orders])
     for order in orders:
         order.state = move(ORDER_MOVES, order.state, "cancel")

@@ -15,6 +15,7 @@ from marketplace import clock
 from tests.properties.declaring import require
 from tests.properties.market import Goods, LotGoods
 
+LIVING = frozenset({"awaiting_approval", "placed"})
 HOLD_HOURS, CONFIRM_HOURS, EVALUATION_DAYS = 72, 48, 30
 
 
@@ -225,7 +226,8 @@ class Trade:
 
     def cancel_purchase(self, purchase: Purchase) -> None:
         require(purchase.state in ("awaiting_approval", "approved"), "wrong-state")
-        require(all(o.state in ("awaiting_approval", "placed") for o in purchase.orders), "wrong-state")
+        states = {o.state for o in purchase.orders}
+        require(states <= {*LIVING, "cancelled", "lapsed"} and bool(states & LIVING), "wrong-state")
         self.end(purchase, "cancelled")
 
     def expire(self, purchase: Purchase) -> None:
@@ -234,7 +236,7 @@ class Trade:
 
     def end(self, purchase: Purchase, state: str) -> None:
         purchase.state = state
-        for order in purchase.orders:
+        for order in [o for o in purchase.orders if o.state in LIVING]:
             self._free(order)
             order.state = "cancelled"
 

@@ -27,7 +27,8 @@ from marketplace import clock
 from marketplace.accounts.models import Purpose
 from marketplace.actors import Actor, system
 from marketplace.database import db
-from marketplace.orders import deciding, purchasing
+from marketplace.errors import WrongState
+from marketplace.orders import deciding, fulfilment, purchasing
 from marketplace.orders.purchasing import LineWish, PurchaseWish
 from marketplace.payments import invoicing, paying, settling
 from marketplace.payments.ledger import OrderAmount
@@ -292,3 +293,44 @@ def test_what_ends_before_a_seller_confirmed_is_rebuilt_from_its_fact(market: Ma
         cancelled = rows("select cancelled_quantity from order_line where purchase_id = :p", p=purchase)
         assert [tuple(row) for row in cancelled] == [(3,)]
         assert verify(db.engine).differences == []
+
+
+def test_a_purchase_of_which_one_order_ended_is_still_withdrawn_while_no_seller_confirmed(
+    market: Market,
+) -> None:
+    """The buyer cancelled one seller's order; the other's was never confirmed, so the rest is his to withdraw."""
+    apples, _, potatoes = market.goods_for_one()
+    with time_machine.travel(BEGIN, tick=False):
+        day = clock.today()
+        lines = [LineWish(n, goods.id, 3, day, None) for n, goods in enumerate((apples, potatoes))]
+        wish = PurchaseWish(Purpose.CANTEEN, day, ADDRESS, lines)
+        buyer = market.buyer("school")
+        purchase = purchasing.submit_purchase(buyer, wish).result
+        deciding.approve_purchase(market.manager("school"), purchase["id"])
+        fulfilment.cancel_order(buyer, purchase["orders"][0]["id"], "改期")
+
+        view = deciding.cancel_purchase(buyer, purchase["id"], "改期").result
+        assert [order["fulfilment"] for order in view["orders"]] == ["cancelled", "cancelled"]
+        assert view["state"] == "cancelled"
+        with pytest.raises(WrongState):
+            deciding.cancel_purchase(buyer, purchase["id"], "改期")
+        held = rows("select sum(s.reserved) from stock s join lot l on l.id = s.lot_id where l.product_id = any(:p)",
+                    p=[apples.id, potatoes.id])  # fmt: skip
+        assert held[0][0] == 0
+        assert verify(db.engine).differences == []
+
+
+def test_a_purchase_of_which_every_order_ended_is_not_withdrawn(market: Market) -> None:
+    goods = market.goods_for_one()[0]
+    with time_machine.travel(BEGIN, tick=False):
+        day = clock.today()
+        wish = PurchaseWish(Purpose.CANTEEN, day, ADDRESS, [LineWish(0, goods.id, 3, day, None)])
+        buyer = market.buyer("school")
+        purchase = purchasing.submit_purchase(buyer, wish).result
+        deciding.approve_purchase(market.manager("school"), purchase["id"])
+        fulfilment.cancel_order(buyer, purchase["orders"][0]["id"], "改期")
+        with pytest.raises(WrongState):
+            deciding.cancel_purchase(buyer, purchase["id"], "改期")
+        assert [tuple(r) for r in rows("select state from purchase where id = :p", p=purchase["id"])] == [
+            ("approved",)
+        ]
