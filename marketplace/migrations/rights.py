@@ -24,6 +24,7 @@ DELETABLE = frozenset(
         "recovery_code",
         "price_tier",
         "product_certification",
+        "basket_draft",
     }
 )
 

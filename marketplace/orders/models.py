@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.accounts.models import Purpose
@@ -267,3 +268,29 @@ class Evaluation(Base):
     automatic: Mapped[bool] = mapped_column(default=False)
     evaluated_by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("app_user.id"))
     evaluated_at: Mapped[datetime]
+
+
+class BasketDraft(Base):
+    """What a person is about to order (name ''), or a named list of an organisation that is ordered again (常用单).
+
+    A convenience of the desk and no business state: nothing is held or promised by it.
+    """
+
+    __tablename__ = "basket_draft"
+    __table_args__ = (
+        sa.Index("ix_basket_draft_own", "user_id", unique=True, postgresql_where=sa.text("name = ''")),
+        sa.Index(
+            "ix_basket_draft_template",
+            "organisation_id",
+            "name",
+            unique=True,
+            postgresql_where=sa.text("name <> ''"),
+        ),
+    )
+
+    id: Mapped[uuid_pk]
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("app_user.id"))
+    organisation_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organisation.id"))
+    name: Mapped[str]
+    content: Mapped[Any] = mapped_column(JSONB)
+    saved_at: Mapped[datetime]
