@@ -21,8 +21,9 @@ from marketplace.errors import MarketplaceError
 from marketplace.quota.verify import verify
 from tests.properties.declaring import Declaration, Refused
 from tests.properties.market import BEGIN, BUYERS, Market, rows
-from tests.properties.model import Order, Shelf, Trade
+from tests.properties.model import Trade
 from tests.properties.money import Money
+from tests.properties.things import Order, Shelf
 
 COUNTED_STATES = (
     ("accepted", "evaluated", "paid"),

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from marketplace import clock
 from tests.properties.declaring import require
-from tests.properties.model import Order, spread
+from tests.properties.things import Order
 
 SILENCE_DAYS = 10
 
@@ -31,6 +31,16 @@ class Payment:
     @property
     def amount_fen(self) -> int:
         return sum(self.amounts.values())
+
+
+def spread(total: int, weights: Sequence[int]) -> list[int]:
+    """Largest remainder, the earlier line first."""
+    whole = sum(weights)
+    parts = [total * w // whole if whole else 0 for w in weights]
+    for n in sorted(range(len(weights)), key=lambda n: -(total * weights[n] % whole) if whole else 0):
+        if sum(parts) < min(total, whole):
+            parts[n] += 1
+    return parts
 
 
 Asked = Sequence[tuple[Order, int | None]]

@@ -21,7 +21,7 @@ from marketplace.orders.takeover import AcceptLine, AcceptWish, ReturnLine
 from marketplace.trace import service as trace
 from tests.properties.machine import Machine, numbers
 from tests.properties.market import BUYERS, Goods
-from tests.properties.model import Line, Purchase
+from tests.properties.things import Line, Purchase
 
 ADDRESS = DeliverTo("王老师", "13800000000", "平凉市崆峒区")
 few = st.integers(0, 6)

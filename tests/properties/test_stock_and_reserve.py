@@ -38,9 +38,9 @@ from marketplace.quota.verify import verify
 from tests.properties.declaring import Declaration
 from tests.properties.machine import numbers
 from tests.properties.market import BEGIN, Market, open_market, rows
-from tests.properties.model import Order
 from tests.properties.money import Invoice, Payment
 from tests.properties.selling import ADDRESS, Selling
+from tests.properties.things import Order
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "20"))
 STEPS = 30
