@@ -214,7 +214,12 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "place_kind": {"store": N_("供应商库房"), "station": N_("服务站"), "shop": N_("门店")},
     "priced_by": {"pack": N_("按件计价"), "weight": N_("按重量计价")},
-    "bank_account_state": {"pending": N_("待复核"), "active": N_("使用中"), "replaced": N_("已更换")},
+    "bank_account_state": {
+        "pending": N_("待复核"),
+        "waiting": N_("已批准，等生效"),
+        "active": N_("使用中"),
+        "replaced": N_("已更换"),
+    },
 }
 
 # What a state looks like to somebody for whom it is neither late nor his turn; a desk may say `act` instead.
