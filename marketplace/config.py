@@ -38,6 +38,15 @@ class Settings:
     s3_secret_key: str | None = field(repr=False)
     s3_region: str
     log_level: str
+    # Notices by e-mail: none without a host. Notices to a webhook of the installation: none without an address.
+    smtp_host: str | None
+    smtp_port: int
+    smtp_user: str | None
+    smtp_password: str | None = field(repr=False)
+    smtp_from: str
+    smtp_starttls: bool
+    notice_webhook_url: str | None
+    notice_webhook_secret: str | None = field(repr=False)
     # A worker without a sign of life for so long is dead, and its jobs are taken by others.
     stalled_seconds: int
 
@@ -62,6 +71,24 @@ def _number(env: Mapping[str, str], name: str, default: float, high: float) -> f
     if not 0 <= value <= high:
         raise BadSettings(f"{name} must be from 0 to {high} seconds, not {text!r}")
     return value
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name, "0")
+    if text not in ("0", "1"):
+        raise BadSettings(f"{name} must be 0 or 1, not {text!r}")
+    return text == "1"
+
+
+def _webhook(env: Mapping[str, str], production: bool) -> str | None:
+    url = env.get("NOTICE_WEBHOOK_URL") or None
+    if url is None:
+        return None
+    if not url.startswith(("https://",) if production else ("https://", "http://")):
+        raise BadSettings("NOTICE_WEBHOOK_URL must begin with https://")
+    if len(env.get("NOTICE_WEBHOOK_SECRET", "")) < 32:
+        raise BadSettings("NOTICE_WEBHOOK_URL needs NOTICE_WEBHOOK_SECRET of at least 32 characters")
+    return url
 
 
 def default_state_folder(env: Mapping[str, str]) -> Path:
@@ -142,6 +169,14 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
         s3_secret_key=env.get("S3_SECRET_KEY") or None,
         s3_region=env.get("S3_REGION", "us-east-1"),
         log_level=env.get("LOG_LEVEL", "INFO"),
+        smtp_host=env.get("SMTP_HOST") or None,
+        smtp_port=_integer(env, "SMTP_PORT", 25, 1, 65_535),
+        smtp_user=env.get("SMTP_USER") or None,
+        smtp_password=env.get("SMTP_PASSWORD") or None,
+        smtp_from=env.get("SMTP_FROM", "notice@localhost"),
+        smtp_starttls=_switch(env, "SMTP_STARTTLS"),
+        notice_webhook_url=_webhook(env, production),
+        notice_webhook_secret=env.get("NOTICE_WEBHOOK_SECRET") or None,
         stalled_seconds=_integer(env, "WORKER_STALLED_SECONDS", 30, 1, 3_600),
     )
 

@@ -4,10 +4,13 @@ from marketplace.accounts import models as accounts
 from marketplace.catalog import models as catalog
 from marketplace.documents import models as documents
 from marketplace.journal import models as journal
+from marketplace.notices import models as notices
 from marketplace.orders import models as orders
 from marketplace.payments import models as payments
 from marketplace.policies import models as policies
 from marketplace.quota import models as quota
 from marketplace.trace import models as trace
 
-__all__ = ["accounts", "catalog", "documents", "journal", "orders", "payments", "policies", "quota", "trace"]
+__all__ = [
+    "accounts", "catalog", "documents", "journal", "notices", "orders", "payments", "policies", "quota", "trace",
+]  # fmt: skip

@@ -33,6 +33,7 @@ from marketplace.journal.checkpoints import BadKey
 from marketplace.journal.keys import signing_key
 from marketplace.journal.publishing import publish
 from marketplace.journal.sealing import JournalBroken, Notary, Sealer
+from marketplace.notices.following import follow
 
 log = logging.getLogger("marketplace.worker")
 
@@ -102,6 +103,13 @@ def run_worker(app: Flask) -> bool:
     threads = [
         Repeated(app, "sealer", SEAL_SECONDS, Sealer().seal_pending, stop),
         Repeated(app, "notary", 60.0 if settings.production else 5.0, signing, stop),
+        Repeated(
+            app,
+            "notices",
+            SEAL_SECONDS,
+            partial(follow, webhook=settings.notice_webhook_url is not None),
+            stop,
+        ),
         Repeated(app, "rescue", min(60.0, stalled), partial(retry_stalled, stalled), stop),
     ]
     try:

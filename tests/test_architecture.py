@@ -48,7 +48,7 @@ TOP_LEVEL_USES = {
     "models.py": set(ORDER),  # collects the tables for migrations
     "registration.py": {*ORDER, "web"},  # the one list of what the application is made of
     "app.py": {"web"},
-    "worker.py": {"journal", "documents"},  # seals, checkpoints and where they are kept
+    "worker.py": {"journal", "documents", "notices"},  # seals, checkpoints and where they are kept
     "jobs.py": set(),
     "upkeep.py": {"journal", "documents", "web"},
 }
@@ -63,6 +63,7 @@ EDGES_BESIDE_THE_NAMES = {"trace/story_schemas.py"}  # the public story's shapes
 FLASK_ALLOWED = {
     "trace/keyring.py",  # reads the trace keys from the settings of the running application
     "documents/storage.py",  # the same for the store's settings
+    "notices/jobs.py",  # the same for the mail server's settings
 }
 DECIMAL_ALLOWED = {"trace/rules.py"}  # a laboratory's measured value against its limit, never money
 BROAD_EXCEPT_ALLOWED = {"jobs.py"}  # logs a job's failure with its identity and raises it again
@@ -212,10 +213,10 @@ def test_no_module_is_longer_than_450_lines() -> None:
     assert {name: length for name, length in lengths.items() if length > 450} == {}
 
 
-def test_only_the_document_store_speaks_to_other_systems() -> None:
-    clients = {"boto3", "botocore", "requests", "urllib3", "httpx", "aiohttp"}
+def test_only_named_modules_speak_to_other_systems() -> None:
+    clients = {"boto3", "botocore", "requests", "urllib3", "httpx", "aiohttp", "smtplib"}
     speaking = {short(path) for path in sources() if libraries(path) & clients}
-    assert speaking == {"documents/storage.py"}
+    assert speaking == {"documents/storage.py", "notices/sending.py"}
 
 
 def test_money_is_never_a_float_or_a_decimal() -> None:
@@ -238,6 +239,10 @@ def test_housekeeping_is_allowed_for_a_closed_list() -> None:
         "checkpoint",
         "document_upload",
         "idempotency_key",
+        "notice",
+        "notice_cursor",
+        "notice_read",
+        "notice_sending",
         "procrastinate_jobs",
         "seal",
         "throttle",

@@ -1,0 +1,154 @@
+"""Who is waited for after which fact: a table, read by the follower. Pure.
+
+A notice belongs to an organisation (or to all offices) and to those of its people who have the permission for the
+next step. It stays open until a later fact ends the wait; news that ask for nothing end when they are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from marketplace.actors import Permission
+
+P = Permission
+
+
+class To(StrEnum):
+    """Whose turn it is, seen from the subject of the fact."""
+
+    BUYER = "buyer"
+    SELLER = "seller"
+    # The agency that decides a purchase: the buyer itself, or the one a contractor buys for.
+    DECIDER = "decider"
+    OWN = "own"
+    OTHER_SIDE = "other_side"
+    OFFICES = "offices"
+    HURT_BUYERS = "hurt_buyers"
+
+
+@dataclass(frozen=True)
+class Raise:
+    """Open a notice of `topic`. `each` makes one for every order that the fact names, instead of for the subject."""
+
+    topic: str
+    to: To
+    permission: Permission
+    news: bool = False
+    each_order: bool = False
+    due: str = ""
+    # A condition on the fact's data that must hold (a name of CONDITIONS).
+    when: str = ""
+
+
+@dataclass(frozen=True)
+class Close:
+    """End the open notices of `topic` about the subject, or about every order that the fact names."""
+
+    topic: str
+    each_order: bool = False
+    when: str = ""
+
+
+Step = Raise | Close
+
+STEPS: Mapping[str, Sequence[Step]] = {
+    "purchase.submitted": (
+        Raise("approve", To.DECIDER, P.PURCHASE_DECIDE, due="hold_until", when="awaiting_approval"),
+        Raise("confirm", To.SELLER, P.ORDER_CONFIRM, each_order=True, due="confirm_by", when="approved_at_once"),
+    ),
+    "purchase.approved": (
+        Close("approve"),
+        Raise("approved", To.BUYER, P.PURCHASE_SUBMIT, news=True),
+        Raise("confirm", To.SELLER, P.ORDER_CONFIRM, each_order=True, due="confirm_by"),
+    ),
+    "purchase.rejected": (Close("approve"), Raise("rejected", To.BUYER, P.PURCHASE_SUBMIT, news=True)),
+    "purchase.expired": (Close("approve"), Raise("expired", To.BUYER, P.PURCHASE_SUBMIT, news=True)),
+    "purchase.cancelled": (Close("approve"), Close("confirm", each_order=True)),
+    "order.confirmed": (
+        Close("confirm"),
+        Raise("confirmed", To.BUYER, P.ORDER_ACCEPT, news=True),
+        Raise("ship", To.SELLER, P.ORDER_SHIP, due="deliver_on"),
+    ),
+    "order.lapsed": (
+        Close("confirm"),
+        Raise("lapsed", To.BUYER, P.PURCHASE_SUBMIT, news=True),
+        Raise("lapsed", To.SELLER, P.ORDER_CONFIRM, news=True),
+    ),
+    "order.cancel_asked": (Raise("agree_cancel", To.OTHER_SIDE, P.ORDER_CANCEL),),
+    "order.cancelled": (
+        Close("confirm"), Close("ship"), Close("agree_cancel"),
+        Raise("cancelled", To.BUYER, P.ORDER_CANCEL, news=True),
+        Raise("cancelled", To.SELLER, P.ORDER_CANCEL, news=True),
+    ),
+    "order.shipped": (Close("ship", when="all_shipped"), Raise("accept", To.BUYER, P.ORDER_ACCEPT)),
+    "order.accepted": (
+        Close("accept", when="complete"),
+        Raise("invoice", To.SELLER, P.INVOICE_ISSUE, when="some_accepted"),
+        Raise("returns", To.SELLER, P.ORDER_RETURN, when="some_refused"),
+        Raise("allowance", To.SELLER, P.ORDER_RETURN, when="some_allowance"),
+    ),
+    "order.allowance_agreed": (Close("allowance"),),
+    "order.returned": (Close("returns"),),
+    "order.evaluated": (Close("evaluate"), Raise("evaluated", To.SELLER, P.ORDER_READ, news=True)),
+    "invoice.issued": (Close("invoice", each_order=True), Raise("check", To.BUYER, P.INVOICE_CHECK)),
+    "invoice.checked": (Close("check"), Raise("pay", To.BUYER, P.PAYMENT_OPEN, each_order=True)),
+    "invoice.returned": (Close("check"), Raise("invoice", To.SELLER, P.INVOICE_ISSUE, each_order=True)),
+    "payment.opened": (Close("pay", each_order=True), Raise("slip", To.BUYER, P.PAYMENT_OPEN, due="due_on")),
+    "payment.declared": (Close("slip"), Raise("receipt", To.SELLER, P.PAYMENT_CONFIRM)),
+    "payment.disputed": (
+        Close("receipt"),
+        Raise("decide", To.OFFICES, P.PAYMENT_UPHOLD),
+        Raise("disputed", To.BUYER, P.PAYMENT_OPEN, news=True),
+    ),
+    "payment.confirmed": (
+        Close("receipt"), Close("decide"), Raise("evaluate", To.BUYER, P.ORDER_EVALUATE, each_order=True),
+    ),
+    "payment.upheld": (
+        Close("receipt"), Close("decide"), Raise("evaluate", To.BUYER, P.ORDER_EVALUATE, each_order=True),
+    ),
+    "payment.refused": (Close("receipt"), Close("decide"), Raise("refused", To.BUYER, P.PAYMENT_OPEN, news=True)),
+    "payment.cancelled": (Close("slip"),),
+    "declaration.submitted": (Raise("review", To.OFFICES, P.DECLARATION_REVIEW),),
+    "declaration.approved": (Close("review"), Raise("declared", To.OWN, P.DECLARATION_FILE, news=True)),
+    "declaration.returned": (Close("review"), Raise("declare_again", To.OWN, P.DECLARATION_FILE)),
+    "declaration.withdrawn": (Close("review"),),
+    "declaration.filed": (Close("declare_again"),),
+    "product.submitted": (Raise("recognise", To.OFFICES, P.PRODUCT_RECOGNISE), Close("mend_product")),
+    "product.recognised": (Close("recognise"), Raise("recognised", To.SELLER, P.PRODUCT_EDIT, news=True)),
+    "product.refused": (Close("recognise"), Raise("mend_product", To.SELLER, P.PRODUCT_EDIT)),
+    "product.withdrawn": (Close("recognise"), Close("mend_product")),
+    "lot.held": (
+        Raise("held", To.SELLER, P.LOT_EDIT, news=True),
+        Raise("held_goods", To.HURT_BUYERS, P.ORDER_ACCEPT, news=True),
+    ),
+    "bank_account.proposed": (Raise("approve_account", To.OWN, P.PAYMENT_CONFIRM),),
+    "bank_account.approved": (Close("approve_account"),),
+}  # fmt: skip
+KINDS = frozenset(STEPS)
+
+
+def holds(condition: str, data: Mapping[str, object]) -> bool:
+    """Whether a step is taken, by the fact's own data."""
+    lines = data.get("lines")
+    rows = [row for row in lines if isinstance(row, Mapping)] if isinstance(lines, Sequence) else []
+    match condition:
+        case "":
+            return True
+        case "awaiting_approval":
+            return data.get("state") == "awaiting_approval"
+        case "approved_at_once":
+            return data.get("state") == "approved"
+        case "complete":
+            return data.get("complete") is True
+        case "some_accepted":
+            return any(row.get("accepted_fen") for row in rows)
+        case "some_refused":
+            return any(row.get("refused") for row in rows)
+        case "some_allowance":
+            return any(row.get("allowance_fen") for row in rows)
+        case "all_shipped":
+            # Only the order's row knows; the follower puts it beside the data.
+            return data.get("all_shipped") is True
+    raise KeyError(condition)
