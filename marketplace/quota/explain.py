@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,17 @@ from marketplace.errors import NotFound
 from marketplace.journal.models import Seal
 from marketplace.orders.models import Allocation, OrderLine, ShipmentLine
 from marketplace.paging import DEFAULT_LIMIT, paginate
-from marketplace.quota.figures import By, Moment, approved_versions, entries_until, entry_key, moment
+from marketplace.quota.figures import (
+    WHOLE,
+    By,
+    Moment,
+    Within,
+    approved_versions,
+    entries_until,
+    entries_within,
+    moment,
+    summary,
+)
 from marketplace.quota.ledger import EntryKind
 from marketplace.quota.models import LineStanding, ReserveEntry
 from marketplace.quota.projections import STANDING_COLUMNS, standing_state
@@ -27,6 +37,7 @@ from marketplace.trace.models import Origin
 from marketplace.values import ratio_bp
 
 _Place = aliased(Seal)
+ENTRY_SORTS = tuple(sign + name for name in ("occurred_on", "amount_fen") for sign in ("", "-"))
 REASONS = {
     "not_accepted": "未验收",
     "not_paid": "未付款",
@@ -45,17 +56,21 @@ def entries(
     key: str | None = None,
     kind: EntryKind | None = None,
     as_of: datetime | None = None,
+    within: Within = WHOLE,
+    sort: str | None = None,
     limit: int = DEFAULT_LIMIT,
     after: str | None = None,
 ) -> dict[str, Any]:
     """The ledger rows behind the figure `kind` of the row `key` of `summary(by=…)`; their sum is that figure.
 
-    Without `key` those of the total, without `kind` of all stages. Each row names its order, line, trace codes,
-    plots and the place of its fact in the journal (None until sealed). Raises BadCursor (`bad-cursor`).
+    Without `key` those of the total, without `kind` of all stages, with `within` those of a part of the year. Each
+    row names its order, line, lots, plots and the place of its fact in the journal (None until sealed). The oldest
+    first, or by one of `ENTRY_SORTS`. Raises BadCursor (`bad-cursor`).
     """
     actor.require(Permission.QUOTA_READ)
     at = moment(session, as_of)
     unit = units(visible_agencies(actor))
+    chosen = {by: key, **within} if key is not None else within
     statement = (
         sa.select(
             ReserveEntry,
@@ -63,25 +78,59 @@ def entries(
             .where(_Place.fact_id == ReserveEntry.fact_id)
             .scalar_subquery()
             .label("seq"),
+            unit.c.name.label("agency_name"),
+            OrderLine.product_name,
+            OrderLine.spec,
+            OrderLine.pack_unit,
+            OrderLine.quantity,
         )
         .join(unit, unit.c.id == ReserveEntry.agency_id)
-        .where(ReserveEntry.year == year, ReserveEntry.source == "own")
+        .join(OrderLine, OrderLine.id == ReserveEntry.line_id)
     )
-    if key is not None:
-        statement = statement.where(entry_key(by, unit) == key)
-    if kind is not None:
-        statement = statement.where(ReserveEntry.kind == kind)
     columns = ReserveEntry.__table__.c
+    named = (sort or "").removeprefix("-")
+    down = sort in ENTRY_SORTS and str(sort).startswith("-")
+    first = columns.amount_fen if sort in ENTRY_SORTS and named == "amount_fen" else columns.occurred_on
     page = paginate(
         session,
-        entries_until(statement, at),
-        [(columns.occurred_on, False), (columns.id, False)],
+        entries_until(_of_year(statement, unit, year, kind, chosen), at),
+        [(first, down), (columns.id, down)],
         limit=limit,
         after=after,
         shape=_entry_view,
     )
     _add_lots(session, page["items"])
     return {**page, "as_of": at.view()}
+
+
+def entries_total(
+    session: Session,
+    actor: Actor,
+    *,
+    year: int,
+    kind: EntryKind | None = None,
+    as_of: datetime | None = None,
+    within: Within = WHOLE,
+) -> dict[str, int]:
+    """How many rows `entries` lists in all, and their sum in fen: {rows, amount_fen}."""
+    actor.require(Permission.QUOTA_READ)
+    unit = units(visible_agencies(actor))
+    statement: sa.Select[*tuple[Any, ...]] = sa.select(
+        sa.func.count().label("rows"), sa.func.coalesce(sa.func.sum(ReserveEntry.amount_fen), 0).label("sum")
+    ).join(unit, unit.c.id == ReserveEntry.agency_id)
+    row = session.execute(
+        entries_until(_of_year(statement, unit, year, kind, within), moment(session, as_of))
+    ).one()
+    return {"rows": row.rows, "amount_fen": int(row.sum)}
+
+
+def _of_year(
+    statement: sa.Select[*tuple[Any, ...]], unit: Any, year: int, kind: EntryKind | None, within: Within
+) -> sa.Select[*tuple[Any, ...]]:
+    statement = statement.where(ReserveEntry.year == year, ReserveEntry.source == "own")
+    if kind is not None:
+        statement = statement.where(ReserveEntry.kind == kind)
+    return entries_within(statement, unit, within)
 
 
 def _entry_view(row: Any) -> dict[str, Any]:
@@ -93,6 +142,13 @@ def _entry_view(row: Any) -> dict[str, Any]:
         "kind": entry.kind,
         "amount_fen": entry.amount_fen,
         "agency_id": entry.agency_id,
+        "agency": {"id": entry.agency_id, "name": row.agency_name},
+        "line": {
+            "name": row.product_name,
+            "spec": row.spec,
+            "unit": row.pack_unit,
+            "quantity": row.quantity,
+        },
         "purpose": entry.purpose,
         "county_code": entry.county_code,
         "eligible": entry.eligible,
@@ -136,6 +192,7 @@ def _add_lots(session: Session, items: list[dict[str, Any]]) -> None:
     for item in items:
         found = sorted(lots.get(item["line_id"], {}).items(), key=lambda pair: pair[1])
         item["trace_codes"] = [code for _, code in found]
+        item["lots"] = [{"id": lot, "trace_code": code} for lot, code in found]
         item["plots"] = [{"trace_code": code, **plot} for lot, code in found for plot in plots.get(lot, ())]
 
 
@@ -172,7 +229,7 @@ def pace(
     )
     sums = session.execute(sa.select(counted_sum.label("counted"), reserve_sum.label("reserve"))).one()
     counted, reserve = int(sums.counted), int(sums.reserve)
-    reasons = _waiting(session, agency_id, year)
+    reasons = _waiting(session, [agency_id], year)[agency_id]
     under_way = sum(reasons[name] for name in ("not_accepted", "not_paid", "not_evaluated"))
     completion = ratio_bp(counted, reserve)
     elapsed = elapsed_bp(year, day)
@@ -196,8 +253,38 @@ def pace(
     }
 
 
-def _waiting(session: Session, agency_id: UUID, year: int) -> dict[str, int]:
-    """Uncounted fen by reason over the agency's lines that were ordered by the end of `year`."""
+def laggards(session: Session, actor: Actor, *, year: int, limit: int = DEFAULT_LIMIT) -> dict[str, Any]:
+    """Agencies of the actor's scope with a reserve that are behind the calendar, the furthest first.
+
+    {items, elapsed_bp, as_of, basis}; of each agency its figures, `pace_bp` (completion minus the part of the year
+    that has passed) and `uncounted`, the reasons of the fen that do not count yet, none left out. Two statements
+    more than `summary`, whatever the number of agencies.
+    """
+    table = summary(session, actor, year=year, by=By.AGENCY, sort="completion_bp")
+    elapsed = elapsed_bp(year, today())
+    behind = [
+        row for row in table["items"] if row["completion_bp"] is not None and row["completion_bp"] < elapsed
+    ]
+    reasons = _waiting(session, [UUID(row["key"]) for row in behind[:limit]], year)
+    items = [
+        {
+            **row,
+            "pace_bp": row["completion_bp"] - elapsed,
+            "uncounted": {name: fen for name, fen in reasons[UUID(row["key"])].items() if fen},
+        }
+        for row in behind[:limit]
+    ]
+    return {
+        "items": items,
+        "behind": len(behind),
+        "elapsed_bp": elapsed,
+        "as_of": table["as_of"],
+        "basis": table["basis"],
+    }
+
+
+def _waiting(session: Session, agency_ids: Sequence[UUID], year: int) -> dict[UUID, dict[str, int]]:
+    """Uncounted fen by reason of each agency, over its lines that were ordered by the end of `year`."""
     open_packs = (
         OrderLine.quantity
         - OrderLine.cancelled_quantity
@@ -209,16 +296,16 @@ def _waiting(session: Session, agency_id: UUID, year: int) -> dict[str, int]:
         ReserveEntry.kind == EntryKind.ORDERED,
         ReserveEntry.year <= year,
     )
-    reasons = dict.fromkeys(REASONS, 0)
+    reasons = {agency: dict.fromkeys(REASONS, 0) for agency in agency_ids}
     for row in session.execute(
         sa.select(*STANDING_COLUMNS, (open_packs * OrderLine.unit_price_fen).label("open_fen"))
         .join(OrderLine, OrderLine.id == LineStanding.line_id)
         .where(
-            LineStanding.agency_id == agency_id,
+            LineStanding.agency_id.in_(list(agency_ids)),
             LineStanding.counted_fen != LineStanding.ordered_fen,
             ordered,
         )
     ):
         for name, amount in uncounted_reasons(standing_state(row), row.open_fen).items():
-            reasons[name] += amount
+            reasons[row.agency_id][name] += amount
     return reasons

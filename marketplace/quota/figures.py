@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -51,6 +51,11 @@ class By(StrEnum):
 
 # Only these keys own a reserve: where goods come from, or what they are, has none.
 WITH_RESERVE = frozenset({By.AGENCY, By.DEPARTMENT, By.BUYER_COUNTY})
+
+# Part of a year's figures: the rows of these keys alone, such as {BUYER_COUNTY: "620826", PURPOSE: "canteen"}.
+Within = Mapping[By, str]
+WHOLE: Within = {}
+SORTS = ("name", "reserve_fen", *STAGES, "completion_bp", "rank")
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,14 @@ def entry_key(by: By, unit: Any) -> sa.ColumnElement[Any]:
     return column
 
 
-def entries_until(statement: sa.Select[Any], at: Moment) -> sa.Select[Any]:
+def entries_within(
+    statement: sa.Select[*tuple[Any, ...]], unit: Any, within: Within
+) -> sa.Select[*tuple[Any, ...]]:
+    """Only entries that belong to every key of `within`."""
+    return statement.where(*(entry_key(by, unit) == key for by, key in within.items()))
+
+
+def entries_until(statement: sa.Select[*tuple[Any, ...]], at: Moment) -> sa.Select[*tuple[Any, ...]]:
     """Only entries whose fact stands in the tree of `at`."""
     if not at.sealed_only:
         return statement
@@ -167,6 +179,8 @@ def summary(
     year: int,
     by: By = By.AGENCY,
     as_of: datetime | None = None,
+    within: Within = WHOLE,
+    sort: str | None = None,
     limit: int = PAGE,
     after: str | None = None,
 ) -> dict[str, Any]:
@@ -175,15 +189,17 @@ def summary(
     Only agencies that count in the city, and of them what the actor may see. Trade adds up to the same total in
     every grouping; reserve, declared and completion exist by agency, department and buyer county. `declared`
     counts approved declarations, `missing` those who owe one: members of a shared canteen owe none. Completion
-    (basis points) is None without a reserve and may exceed 10,000. Raises BadCursor (`bad-cursor`).
+    (basis points) is None without a reserve and may exceed 10,000. `within` keeps a part of the year; a part by
+    origin, category, purpose or month has no reserve. Rows stand by rank, or by one of `SORTS` ("-" before it turns
+    it round; rows without that figure come last). Raises BadCursor (`bad-cursor`).
     """
     actor.require(Permission.QUOTA_READ)
     at = moment(session, as_of)
     scope = visible_agencies(actor)
-    rows, total, versions = _trade(session, year, by, at, scope)
-    if by in WITH_RESERVE:
-        _add_reserves(session, year, by, at, scope, rows, total)
-    items = sorted(rows.values(), key=lambda r: (r.get("rank") or PAGE**3, r["sort"], r["key"]))
+    rows, total, versions = _trade(session, year, by, at, scope, within)
+    if by in WITH_RESERVE and WITH_RESERVE.issuperset(within):
+        _add_reserves(session, year, by, at, scope, within, rows, total)
+    items = _sorted(rows.values(), sort)
     start = 0
     if after is not None:
         (key,) = decode_cursor(after, 1)
@@ -199,8 +215,19 @@ def summary(
     }
 
 
+def _sorted(rows: Iterable[dict[str, Any]], sort: str | None) -> list[dict[str, Any]]:
+    ranked = sorted(rows, key=lambda r: (r.get("rank") or PAGE**3, r["sort"], r["key"]))
+    name = (sort or "").removeprefix("-")
+    if name not in SORTS:
+        return ranked
+    name = "sort" if name == "name" else name
+    known = [row for row in ranked if row.get(name) is not None]
+    known.sort(key=lambda r: r[name], reverse=str(sort).startswith("-"))
+    return known + [row for row in ranked if row.get(name) is None]
+
+
 def _trade(
-    session: Session, year: int, by: By, at: Moment, scope: Any
+    session: Session, year: int, by: By, at: Moment, scope: Any, within: Within
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any], Sequence[str]]:
     unit = units(scope)
     key = entry_key(by, unit)
@@ -223,6 +250,7 @@ def _trade(
         .where(ReserveEntry.year == year, ReserveEntry.source == "own")
         .group_by(sa.func.grouping_sets(sa.tuple_(key), sa.text("()")))
     )
+    statement = entries_within(statement, unit, within)
     grouped = entries_until(statement, at).subquery("grouped")
     name = {
         By.ORIGIN_COUNTY: sa.select(Region.name).where(Region.code == grouped.c.key).scalar_subquery(),
@@ -248,17 +276,19 @@ def _add_reserves(
     by: By,
     at: Moment,
     scope: Any,
+    within: Within,
     rows: dict[str, dict[str, Any]],
     total: dict[str, Any],
 ) -> None:
     """Names, numbers of agencies, reserves, completion and rank, added to `rows` and `total` in place."""
     unit = units(scope)
     approved = approved_versions(year, at)
-    key, name, order = {
+    keys = {
         By.AGENCY: (sa.cast(unit.c.id, sa.Text), unit.c.name, unit.c.pinyin_key),
         By.DEPARTMENT: (sa.cast(unit.c.department, sa.Text), unit.c.department_name, unit.c.department_key),
         By.BUYER_COUNTY: (unit.c.region_code, Region.name, Region.code),
-    }[by]
+    }
+    key, name, order = keys[by]
     missing = sa.and_(
         approved.c.agency_id.is_(None), sa.func.coalesce(unit.c.canteen_mode, "own") != "shared"
     )
@@ -275,6 +305,7 @@ def _add_reserves(
         .select_from(unit)
         .join(Region, Region.code == unit.c.region_code)
         .outerjoin(approved, approved.c.agency_id == unit.c.id)
+        .where(*(keys[part][0] == value for part, value in within.items()))
         .group_by(key, name, order)
     )
     own = ("agencies", "declared", "missing", "reserve_fen")
@@ -288,9 +319,9 @@ def _add_reserves(
     total.update({column: sum(row[column] for row in rows.values()) for column in own})
     for figures in (*rows.values(), total):
         figures["completion_bp"] = ratio_bp(figures["counted_fen"], figures["reserve_fen"])
-    keys = list(rows)
-    for row_key, rank in zip(keys, ranks([rows[k]["completion_bp"] for k in keys]), strict=True):
-        rows[row_key]["rank"] = rank
+    ordered = list(rows.values())
+    for row, rank in zip(ordered, ranks([row["completion_bp"] for row in ordered]), strict=True):
+        row["rank"] = rank
 
 
 def basis(session: Session, year: int, by: By, at: Moment, versions: Sequence[str]) -> dict[str, Any]:
