@@ -25,6 +25,7 @@ from marketplace.orders.schemas import (
     ReturnsIn,
     ShipIn,
 )
+from marketplace.plain_json import encoded
 from marketplace.unit_of_work import retrying
 from marketplace.web.edge import current_actor, expected_version, once, requires, sent, shown
 from marketplace.web.schemas import ReasonIn, page_of
@@ -36,7 +37,7 @@ PURCHASE, ORDER = PurchaseOut(), OrderOut()
 PURCHASES, ORDERS = page_of(PurchaseOut), page_of(OrderSummaryOut)
 
 
-def _wish(data: dict[str, Any]) -> purchasing.PurchaseWish:
+def purchase_wish(data: dict[str, Any]) -> purchasing.PurchaseWish:
     lines = [
         LineWish(
             position=n,
@@ -63,7 +64,8 @@ def _wish(data: dict[str, Any]) -> purchasing.PurchaseWish:
 @retrying
 def create_purchase(data: dict[str, Any]) -> Response:
     """Submit a purchase over any number of sellers; stock is held until it is decided."""
-    return sent(purchasing.submit_purchase(current_actor(), _wish(data), once=once(PURCHASE, 201)))
+    wish = once(PURCHASE, 201, encode=encoded)
+    return sent(purchasing.submit_purchase(current_actor(), purchase_wish(data), once=wish))
 
 
 @blp.route("/purchases")

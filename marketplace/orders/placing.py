@@ -244,15 +244,18 @@ def _uuid_array(ids: list[UUID]) -> str:
 
 def _offers(rows: list[Row]) -> dict[UUID, Offer]:
     """Each with today's public ladder; a product without one is not on sale."""
+    names = (
+        "product_id", "seller_id", "seller_name", "name", "spec", "pack_unit", "net_g", "priced_by", "category_code",
+        "county_code", "min_order_quantity", "order_multiple", "seller_admitted",
+    )  # fmt: skip
     return {
         row[0]: Offer(
-            *row[:12],
-            tuple((step[0], step[1]) for step in row[13]),
-            "public",
-            row[12],
+            **dict(zip(names, row, strict=False)),
+            ladder=tuple((step[0], step[1]) for step in row[-1]),
+            price_list_code="public",
         )
         for row in rows
-        if row[13]
+        if row[-1]
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date, datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 from marketplace.catalog.models import LotState
 from marketplace.clock import business_day, today
 from marketplace.errors import NotFound
+from marketplace.plain_json import encoded
 from marketplace.trace import codes, rules, scans
 from marketplace.trace.keyring import trace_keys
 from marketplace.trace.models import CertificateKind, HoldCause
@@ -71,22 +71,7 @@ def story(session: Session | None, text: str) -> dict[str, Any]:
 
 def story_json(found: dict[str, Any]) -> bytes:
     """A story as finished JSON, in the bytes of its schema (held by a test), without walking the schema."""
-    told = {**found, "product": _named(found["product"]), "seller": _named(found["seller"])}
-    del told["lot_id"]
-    return _encode(told).encode()
-
-
-def _named(part: dict[str, Any]) -> dict[str, Any]:
-    return {**part, "id": str(part["id"])}
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, date):
-        return value.isoformat()
-    raise TypeError(f"no part of a story: {type(value).__name__}")
-
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode
+    return encoded({name: value for name, value in found.items() if name != "lot_id"})
 
 
 def _origins(rows: Rows) -> list[dict[str, Any]]:
