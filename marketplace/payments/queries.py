@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -11,11 +11,14 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from marketplace.accounts.models import Organisation
 from marketplace.actors import Actor, Permission, Role
+from marketplace.clock import SHANGHAI
 from marketplace.errors import NotFound
 from marketplace.orders.models import Order
 from marketplace.paging import DEFAULT_LIMIT, Key, paginate
+from marketplace.payments import rules
 from marketplace.payments.models import Invoice, InvoiceOrder, Payment, PaymentOrder, Slip
 from marketplace.payments.states import PAYMENT_FREED, InvoiceDocState, PaymentDocState, PaymentMethod
+from marketplace.policies.queries import policy_value
 
 OFFICES = frozenset({Role.POVERTY_OFFICE, Role.FINANCE_REVIEWER, Role.SETTLEMENT_CLERK})
 
@@ -239,11 +242,16 @@ def list_payments(
     order_id: UUID | None = None,
     missing: bool | None = None,
     overdue: bool | None = None,
+    for_office: bool = False,
     sort: str | None = None,
     limit: int = DEFAULT_LIMIT,
     after: str | None = None,
 ) -> dict[str, Any]:
-    """The newest first or by one of `PAYMENT_SORTS`, in one query; `missing` picks those whose newest slip has no file, `overdue` late ones."""
+    """The newest first or by one of `PAYMENT_SORTS`, in one query.
+
+    `missing` picks those whose newest slip has no file, `overdue` late ones, `for_office` disputed ones and those
+    whose seller let his days of answer pass.
+    """
     bare = _newest_slip_bare()
     statement = (
         sa.select(
@@ -266,6 +274,8 @@ def list_payments(
     if overdue is not None:
         late = sa.and_(Payment.state == PaymentDocState.OPEN, Payment.due_on < today)
         statement = statement.where(late if overdue else sa.not_(late))
+    if for_office:
+        statement = statement.where(_waits_for_office(session, today))
 
     def shape(row: Any) -> dict[str, Any]:
         payment: Payment = row.Payment
@@ -292,6 +302,19 @@ def list_payments(
         after=after,
         shape=shape,
     )
+
+
+def _waits_for_office(session: Session, today: date) -> sa.ColumnElement[bool]:
+    silence = policy_value(session, "slip_silence_days", today)
+    # Working days are no SQL: walk back to the newest day of filing whose answer is overdue today.
+    filed_on = today
+    while rules.seller_answers_until(filed_on, silence) >= today:
+        filed_on -= timedelta(days=1)
+    silent = sa.and_(
+        Payment.state == PaymentDocState.DECLARED,
+        Payment.declared_at < datetime.combine(filed_on + timedelta(days=1), time(), SHANGHAI),
+    )
+    return sa.or_(Payment.state == PaymentDocState.DISPUTED, silent)
 
 
 def _newest_slip_bare() -> sa.ColumnElement[bool]:
