@@ -193,7 +193,7 @@ class Grounds:
 def read_grounds(session: Session, asked: Asked) -> Grounds:
     """Read what stands behind a purchase and lock the stock rows on sale of its products, in the order of their ids.
 
-    One round trip. Raises NotFound (`not-found`) when the buyer or the named agency is absent.
+    One round trip. Raises NotFound (`not-found`) when the buyer is absent.
     """
     products = {"products": _uuid_array(asked.product_ids)}
     context, offers, candidates = send(
@@ -224,11 +224,13 @@ def _context(rows: list[Row], asked: Asked) -> Context:
         rows[0][6:12],
         rows[0][12:],
     )
-    if asked.for_agency_id is not None and agency[0] is None:
-        raise NotFound("找不到这家单位")
+    for_agency = None if agency[0] is None else Buyer(*agency)
+    if asked.for_agency_id is not None and for_agency is None:
+        # An agency that does not exist is one that entrusted nobody: refused as any that is not the buyer's to name.
+        for_agency = Buyer(asked.for_agency_id, "", None, "", None, None)
     return Context(
         buyer=Buyer(*buyer),
-        for_agency=None if agency[0] is None else Buyer(*agency),
+        for_agency=for_agency,
         policies=policies or {},
         eligible_counties=frozenset(counties or ()),
         payer_profile_id=profile_id,

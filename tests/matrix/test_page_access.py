@@ -17,6 +17,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from marketplace.notices.following import follow
 from tests.matrix.acts import TRADE, Act, Prepared
 from tests.matrix.players import PLAYERS, Player
 from tests.matrix.routes import ABSENT, ABSENT_ID
@@ -30,6 +31,17 @@ def _shipment(tenant: Tenant, user: str) -> Prepared:
     return Prepared({"shipment_id": order["shipments"][0]["id"]})
 
 
+def _notice(tenant: Tenant, user: str) -> Prepared:
+    """Of a purchase that waits for its manager."""
+    purchase = tenant.kept("awaited", tenant.purchase)
+    tenant.world.seal()
+    with tenant.world.app.app_context():
+        while follow():
+            pass
+    found = "select max(id) from notice where subject_id = %s"
+    return Prepared({"notice_id": tenant.world.one(found, purchase["id"])})
+
+
 # Parameter of a page -> the act of the API, or one of our own, that makes its object and says who reaches it.
 PARAMETERS: Mapping[str, str | Act] = {
     "account_id": "accounts.approve_bank_account",
@@ -37,6 +49,7 @@ PARAMETERS: Mapping[str, str | Act] = {
     "document_id": "documents.show_document",
     "invoice_id": "payments.get_invoice",
     "lot_id": "trace.show_lot",
+    "notice_id": Act(_notice, "manager", frozenset({"manager", "principal"})),
     "order_id": "orders.show_order",
     "payment_id": "payments.get_payment",
     "product_id": "catalog.show_my_product",
@@ -48,8 +61,10 @@ PARAMETERS: Mapping[str, str | Act] = {
 ADD_HERE = "name the act that makes its object in PARAMETERS, or a public value in VALUES (tests/matrix/test_page_access.py)"
 # Parameters that name nothing of anybody's, with a value that is good.
 VALUES: Mapping[str, Any] = {
+    "code": "620826",
     "filename": "look.css",
     "period": "2026-10",
+    "seller_id": "00000000-0000-7000-8000-000000000000",
     "slug": "not-found",
     "trace_code": "00000000000000000000",
     "year": 2026,
