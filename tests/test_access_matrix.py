@@ -8,6 +8,7 @@ and the one the act is for succeeds. A new route without an entry in tests/matri
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -93,6 +94,33 @@ def test_reads_without_objects_show_no_words_of_other_tenants(table: list[Route]
             else:
                 wrong += complaints(player, route, answer, 200)
     assert wrong == []
+
+
+def test_a_number_beyond_any_column_is_absent_in_a_path_and_invalid_in_a_query(
+    table: list[Route], world: World
+) -> None:
+    seen = []
+    for route in table:
+        for player in PLAYERS:
+            if status_of(player, route) is not None:
+                continue
+            good = route.act.made(world.a)
+            for number in (2**63, -(2**63) - 1, 10**30):
+                for name in [
+                    n for n, kind in route.params.items() if kind == "IntegerConverter" and number > 0
+                ]:
+                    answer = route.call(
+                        world, player.name, replace(good, params={**good.params, name: number})
+                    )
+                    seen.append((route.rule, name, answer.status_code, 404))
+                for name in route.numbers:
+                    answer = route.call(
+                        world, player.name, replace(good, query={**(good.query or {}), name: number})
+                    )
+                    seen.append((route.rule, name, answer.status_code, 422))
+            break
+    assert len(seen) > 50
+    assert sorted({cell for cell in seen if cell[2] != cell[3]}) == []
 
 
 def test_facts_hold_no_words_that_people_typed_of_each_other(world: World) -> None:

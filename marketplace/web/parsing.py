@@ -100,8 +100,8 @@ def register_parsing(app: Flask) -> None:
 
 
 def check_request() -> None:
-    """Refuse what no view should see: NUL anywhere, a wrong content type, JSON that is not strict."""
-    if "\x00" in request.path:
+    """Refuse what no view should see: NUL, numbers beyond any column, a wrong content type, JSON that is not strict."""
+    if "\x00" in request.path or not all(map(_fits, (request.view_args or {}).values())):
         raise NotFound
     try:
         request.query_string.decode("utf-8")
@@ -111,6 +111,11 @@ def check_request() -> None:
         _check_arguments()
     if machine_asks() and request.method in _BODY_METHODS and request.endpoint is not None:
         _check_body()
+
+
+def _fits(value: Any) -> bool:
+    """Whether a part of the path can be the value of a column; a larger number names nothing."""
+    return not isinstance(value, int) or _INT_MIN <= value <= _INT_MAX
 
 
 def _check_arguments() -> None:

@@ -47,6 +47,8 @@ class Route:
     references: frozenset[str]
     # Headers that OpenAPI names.
     headers: frozenset[str]
+    # Names of the query that hold whole numbers.
+    numbers: frozenset[str]
 
     @property
     def unsafe(self) -> bool:
@@ -119,6 +121,11 @@ def routes(app: Flask) -> list[Route]:
                     getattr(view, "declared_access", None),
                     frozenset(references(operation, described)),
                     frozenset(p["name"] for p in operation.get("parameters", []) if p.get("in") == "header"),
+                    frozenset(
+                        p["name"]
+                        for p in operation.get("parameters", [])
+                        if p.get("in") == "query" and "integer" in p.get("schema", {}).get("type", "")
+                    ),
                 )
             )
     return sorted(found, key=lambda r: (r.rule, r.method))
