@@ -38,18 +38,21 @@ _ADD = sa.text(
 
 
 class _Waiting:
-    """The counts of one database that are not written yet."""
+    """The counts of one database that are not written yet: readings of a lot by day."""
 
     def __init__(self) -> None:
-        self.counts: Counter[tuple[UUID, date]] = Counter()
+        self.counts: dict[UUID, Counter[date]] = {}
         self.lock = threading.Lock()
         self.writing = threading.Lock()
         self.timer: threading.Timer | None = None
 
     def add(self, engine: sa.Engine, lot_id: UUID, day: date) -> None:
         with self.lock:
-            if (lot_id, day) in self.counts or len(self.counts) < MOST_WAITING:
-                self.counts[(lot_id, day)] += 1
+            known = self.counts.get(lot_id)
+            if known is None and len(self.counts) < MOST_WAITING:
+                known = self.counts[lot_id] = Counter()
+            if known is not None:
+                known[day] += 1
             if self.timer is None:
                 self.timer = threading.Timer(FLUSH_SECONDS, self.write, (engine,))
                 self.timer.daemon = True
@@ -57,33 +60,33 @@ class _Waiting:
 
     def of(self, lot_id: UUID) -> int:
         with self.lock:
-            return (
-                sum(count for (lot, _), count in self.counts.items() if lot == lot_id) if self.counts else 0
-            )
+            known = self.counts.get(lot_id)
+            return 0 if known is None else known.total()
 
     def write(self, engine: sa.Engine) -> None:
         """Write what waits. A busy or absent database keeps it waiting for the next reading's timer."""
         with self.writing:
             with self.lock:
                 self.timer = None
-                taken = Counter(self.counts)
+                taken = [
+                    (lot, day, count) for lot, days in self.counts.items() for day, count in days.items()
+                ]
             if not taken:
                 return
-            keys = list(taken)
-            values = {
-                "lots": [lot for lot, _ in keys],
-                "days": [day for _, day in keys],
-                "counts": list(taken.values()),
-            }
+            lots, days, counts = map(list, zip(*taken, strict=True))
             try:
                 with housekeeping(["trace_scan"], engine) as session:
                     session.execute(sa.text("set local lock_timeout = '1s'"))
-                    session.execute(_ADD, values)
+                    session.execute(_ADD, {"lots": lots, "days": days, "counts": counts})
             except SQLAlchemyError as error:
-                log.warning("scans_not_written", error=type(error).__name__, lots=len(keys))
+                log.warning("scans_not_written", error=type(error).__name__, rows=len(taken))
                 return
             with self.lock:
-                self.counts -= taken
+                for lot, day, count in taken:
+                    left = self.counts[lot]
+                    left[day] -= count
+                    if not left.total():
+                        del self.counts[lot]
 
 
 _all: WeakKeyDictionary[sa.Engine, _Waiting] = WeakKeyDictionary()

@@ -117,12 +117,10 @@ def add_headers(response: Response) -> Response:
 
 
 def _is_public(response: Response) -> bool:
-    view = current_app.view_functions.get(request.endpoint or "")
+    if response.status_code >= 400 or request.method not in _SAFE or "Set-Cookie" in response.headers:
+        return False
     actor = g.get("actor")
-    return (
-        getattr(view, "declared_access", None) == PUBLIC
-        and response.status_code < 400
-        and request.method in _SAFE
-        and "Set-Cookie" not in response.headers
-        and not (isinstance(actor, Actor) and actor.user_id is not None)
-    )
+    if isinstance(actor, Actor) and actor.user_id is not None:
+        return False
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, "declared_access", None) == PUBLIC

@@ -47,6 +47,8 @@ def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) ->
     app.config.setdefault("API_TITLE", settings.platform_name)
     app.config.setdefault("API_VERSION", "v1")
     app.config.setdefault("OPENAPI_VERSION", "3.1.0")
+    # No view here is a coroutine; asking each function of each request whether it is one takes longer than it looks.
+    app.ensure_sync = _as_it_is  # type: ignore[method-assign, assignment]
     register_problems(app)
     # Steps before the view run in this order; steps after it in the opposite one.
     register_logs(app)
@@ -73,6 +75,10 @@ def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) ->
         layer: Any = ReadCache(app.wsgi_app, settings.read_cache_seconds, generation)
         app.wsgi_app = layer  # type: ignore[method-assign]
     trust_proxies(app)
+
+
+def _as_it_is(function: Any) -> Any:
+    return function
 
 
 def _blueprints(modules: list[ModuleType]) -> list[Any]:
