@@ -180,6 +180,8 @@ class User(Base):
     organisation_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organisation.id"), index=True)
     role: Mapped[Role] = choice(Role, "user_role")
     auth_version: Mapped[int] = mapped_column(default=1)
+    # Given by an administrator: good for nothing but choosing another one.
+    password_initial: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
     # Encrypted with FIELD_KEY; None until the second factor is set up.
     totp_secret: Mapped[bytes | None]
     totp_enabled_at: Mapped[datetime | None]

@@ -40,7 +40,7 @@ _SUBORDINATES = """
 _HOLDER = """
     select t.id as session_id, t.auth_version, t.created_at, t.expires_at, t.revoked_at, {seen} as seen_at,
         u.id as user_id, u.username, u.name, u.role, u.auth_version as present_version, u.disabled_at,
-        u.totp_enabled_at is not null as second_factor,
+        u.totp_enabled_at is not null as second_factor, u.password_initial,
         o.id as organisation_id, o.kind as organisation_kind, o.region_code,
         o.disabled_at as organisation_disabled_at,
         case when u.role = 'manager' then array(SUBORDINATES) else '{{}}'::uuid[] end as subordinate_ids
@@ -91,6 +91,7 @@ class _HolderRow(NamedTuple):
     present_version: int
     disabled_at: datetime | None
     second_factor: bool
+    password_initial: bool
     organisation_id: UUID
     organisation_kind: str
     region_code: str
@@ -111,8 +112,8 @@ def _holder(statement: Prepared, digest: bytes, at: datetime, door: Door, strict
         return None
     role = Role(row.role)
     permissions = ROLE_PERMISSIONS[role]
-    if strict and role in SECOND_FACTOR_ROLES and not row.second_factor:
-        # Enough to set up the second factor, and nothing else.
+    if row.password_initial or (strict and role in SECOND_FACTOR_ROLES and not row.second_factor):
+        # Enough to choose a password or to set up the second factor, and nothing else.
         permissions = frozenset({Permission.ACCOUNT_OWN})
     actor = Actor(
         user_id=row.user_id,

@@ -49,10 +49,19 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+def _typeable() -> str:
+    """80 random bits in groups that can be typed from paper."""
+    code = base64.b32encode(secrets.token_bytes(10)).decode().lower()
+    return "-".join(code[i : i + 4] for i in range(0, 16, 4))
+
+
 def new_recovery_codes() -> list[str]:
-    """Ten codes of 80 random bits, in groups that can be typed from paper."""
-    codes = [base64.b32encode(secrets.token_bytes(10)).decode().lower() for _ in range(RECOVERY_CODES)]
-    return ["-".join(code[i : i + 4] for i in range(0, 16, 4)) for code in codes]
+    return [_typeable() for _ in range(RECOVERY_CODES)]
+
+
+def new_password() -> str:
+    """An initial password, shown once and changed at the first sign-in."""
+    return _typeable()
 
 
 def recovery_digest(code: str) -> bytes:

@@ -360,9 +360,10 @@ def add_user(
     password: str,
     organisation_id: UUID,
     role: str,
+    initial: bool = False,
     once: Once = NO_ONCE,
 ) -> Reply:
-    """A person of an organisation gets a sign-in with one role.
+    """A person of an organisation gets a sign-in with one role; with an `initial` password it must be changed first.
 
     Raises RuleViolation (`invalid`; `role-mismatch` for a role that this kind of organisation cannot have),
     Conflict (`already-there`).
@@ -386,6 +387,7 @@ def add_user(
             organisation_id=organisation_id,
             role=Role(role),
             auth_version=1,
+            password_initial=initial,
             created_at=tx.started_at,
             version=1,
         )

@@ -16,11 +16,11 @@ from sqlalchemy.orm import Session
 from marketplace.accounts import rules, security
 from marketplace.accounts.models import AccessToken, Organisation, RecoveryCode, User, WebSession
 from marketplace.accounts.service import record_user
-from marketplace.actors import Door, Permission, system
+from marketplace.actors import Actor, Door, Permission, system
 from marketplace.clock import now
 from marketplace.config import Settings
 from marketplace.database import db
-from marketplace.errors import Throttled, Unauthenticated
+from marketplace.errors import NotFound, Throttled, Unauthenticated
 from marketplace.unit_of_work import housekeeping, transaction
 from marketplace.values import uuid7
 
@@ -251,6 +251,19 @@ def revoke(table: type[AccessToken] | type[WebSession], secret: str) -> None:
             .where(table.digest == security.digest(secret), table.revoked_at.is_(None))
             .values(revoked_at=now())
         )
+
+
+def end_own(actor: Actor, table: type[AccessToken] | type[WebSession], row_id: UUID) -> None:
+    """A user ends one session or token of his by its id. Raises NotFound for others' and ended ones."""
+    with housekeeping([table.__tablename__]) as session:
+        ended = session.execute(
+            sa.update(table)
+            .where(table.id == row_id, table.user_id == actor.principal, table.revoked_at.is_(None))
+            .values(revoked_at=now())
+            .returning(table.id)
+        ).one_or_none()
+        if ended is None:
+            raise NotFound
 
 
 def touch_session(secret: str, at: datetime) -> None:

@@ -47,8 +47,29 @@ def change_password(actor: Actor, *, current_password: str, new_password: str, a
     with transaction(actor, Permission.ACCOUNT_OWN) as tx:
         row = lock_user(tx, actor.user_id)
         row.password_hash = hashed
+        row.password_initial = False
         end_all_sessions(row)
         record_user(tx, "user.password_changed", row)
+        return tx.answer(queries.user_view(row))
+
+
+def renew_password(actor: Actor, user_id: UUID, *, password: str, once: Once = NO_ONCE) -> Reply:
+    """An administrator gives a user who lost his password an initial one; he is signed out and has to change it.
+
+    A second factor stays: without it the new password opens nothing. Raises NotFound, WrongState (`wrong-state`) for
+    the own account, RuleViolation (`invalid`).
+    """
+    problem = rules.password_problem(password, "")
+    if problem is not None:
+        raise RuleViolation(errors=[{"pointer": "#/password", "detail": problem}])
+    hashed = security.hash_password(password)
+    with transaction(actor, Permission.USER_MANAGE, once) as tx:
+        row = lock_user(tx, user_id)
+        _not_oneself(actor, row)
+        row.password_hash = hashed
+        row.password_initial = True
+        end_all_sessions(row)
+        record_user(tx, "user.password_renewed", row)
         return tx.answer(queries.user_view(row))
 
 
