@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flask import Blueprint, current_app, request, url_for
@@ -20,6 +21,8 @@ from marketplace.web.pages import page, register_badge
 
 blp = Blueprint("notices", __name__)
 blueprints = [blp]
+
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 def _unread(actor: Actor) -> int:
@@ -67,9 +70,11 @@ def follow_notice(notice_id: int) -> Response:
 @blp.route("/notices/read", methods=["POST"])
 @requires(Permission.ACCOUNT_OWN)
 def read() -> Response:
-    """Mark one notice, or all, as read."""
+    """Mark one notice, or all, as read. Raises NotFound for a text that is no number of a notice."""
     one = request.form.get("notice_id", "")
-    service.mark_read(current_actor(), [int(one)] if one.isascii() and one.isdigit() else None)
+    if one and not _NUMBER.fullmatch(one):
+        raise NotFound
+    service.mark_read(current_actor(), [int(one)] if one else None)
     return went(url_for(".inbox"), None)
 
 

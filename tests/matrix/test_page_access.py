@@ -145,6 +145,18 @@ def test_every_parameter_of_a_page_is_known(table: list[Page]) -> None:
     assert sorted(unknown) == [], ADD_HERE
 
 
+@pytest.mark.parametrize("number", ["9223372036854775808", "1" * 30, "-1", "abc", "１"])
+def test_a_notice_that_no_number_names_marks_none_as_read(world: World, number: str) -> None:
+    _notice(world.a, "")
+    world.browse("canteen.manager", "GET", "/")
+    before = state(world)
+
+    answer = world.browse("canteen.manager", "POST", "/notices/read", {"notice_id": number})
+
+    assert answer.status_code == 404
+    assert state(world) == before
+
+
 @pytest.mark.parametrize("player", PLAYERS, ids=lambda p: p.name or "a stranger")
 def test_pages_keep_out_whom_they_should(player: Player, table: list[Page], world: World) -> None:
     wrong: list[str] = []
