@@ -75,6 +75,15 @@ class Permission(StrEnum):
     QUOTA_READ = "quota:read"
     PERIOD_CLOSE = "period:close"
     JOURNAL_READ = "journal:read"
+    # A channel's own: its keys by its people; the others by a key whose scopes cover them.
+    CHANNEL_KEYS = "channel:keys"
+    CHANNEL_CATALOGUE = "channel:catalogue"
+    CHANNEL_ORDER = "channel:order"
+    CHANNEL_SALES = "channel:sales"
+    CHANNEL_STATEMENTS = "channel:statements"
+    CHANNEL_EVENTS = "channel:events"
+    # Agreements, pairs and assortments are the poverty office's.
+    CHANNEL_MANAGE = "channel:manage"
     # Acts of the system itself: jobs, import of reference data, sealing.
     SYSTEM = "system:run"
 
@@ -105,6 +114,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         _EVERYONE
         | {_P.PRODUCT_RECOGNISE, _P.LOT_READ, _P.TRACE_PRIVATE, _P.ORDER_READ, _P.PAYMENT_READ, _P.PAYMENT_UPHOLD}
         | {_P.DECLARATION_READ, _P.QUOTA_READ, _P.PERIOD_CLOSE, _P.POLICY_MANAGE, _P.PURCHASE_READ, _P.INVOICE_READ}
+        | {_P.CHANNEL_MANAGE}
     ),
     Role.FINANCE_REVIEWER: frozenset(
         _EVERYONE | {_P.DECLARATION_READ, _P.DECLARATION_REVIEW, _P.QUOTA_READ, _P.ORDER_READ, _P.PAYMENT_READ}
@@ -113,7 +123,12 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.MARKET_REGULATOR: frozenset(
         _EVERYONE | {_P.LOT_READ, _P.LOT_HOLD, _P.INSPECTION_RECORD, _P.TRACE_PRIVATE}
     ),
-    Role.CHANNEL_PARTNER: frozenset(_EVERYONE),
+    Role.CHANNEL_PARTNER: frozenset(
+        _EVERYONE
+        | {_P.CHANNEL_KEYS, _P.CHANNEL_CATALOGUE, _P.CHANNEL_ORDER, _P.CHANNEL_SALES, _P.CHANNEL_STATEMENTS}
+        | {_P.CHANNEL_EVENTS, _P.PURCHASE_READ, _P.ORDER_READ, _P.ORDER_ACCEPT, _P.INVOICE_READ, _P.INVOICE_CHECK}
+        | {_P.PAYMENT_OPEN, _P.PAYMENT_READ}
+    ),
     Role.PLATFORM_ADMIN: frozenset(_EVERYONE | {_P.USER_MANAGE, _P.ORGANISATION_MANAGE}),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from marketplace.accounts import models as accounts
 from marketplace.catalog import models as catalog
+from marketplace.channels import models as channels
 from marketplace.documents import models as documents
 from marketplace.journal import models as journal
 from marketplace.notices import models as notices
@@ -12,5 +13,5 @@ from marketplace.quota import models as quota
 from marketplace.trace import models as trace
 
 __all__ = [
-    "accounts", "catalog", "documents", "journal", "notices", "orders", "payments", "policies", "quota", "trace",
+    "accounts", "catalog", "channels", "documents", "journal", "notices", "orders", "payments", "policies", "quota", "trace",
 ]  # fmt: skip

@@ -9,8 +9,8 @@ from types import ModuleType
 from flask import Flask
 
 PACKAGES = (
-    "journal", "accounts", "documents", "policies", "catalog", "trace", "orders", "payments", "quota", "papers",
-    "notices", "desks", "seeding",
+    "journal", "accounts", "documents", "policies", "catalog", "trace", "orders", "payments", "quota", "channels",
+    "papers", "notices", "desks", "seeding",
 )  # fmt: skip
 
 

@@ -14,8 +14,8 @@ SOURCE = ROOT / "marketplace"
 
 # A package imports those before it, never those after it.
 ORDER = (
-    "journal", "accounts", "documents", "policies", "catalog", "trace", "orders", "payments", "quota", "papers",
-    "notices", "desks", "seeding",
+    "journal", "accounts", "documents", "policies", "catalog", "trace", "orders", "payments", "quota", "channels",
+    "papers", "notices", "desks", "seeding",
 )  # fmt: skip
 EDGES = {"api.py", "pages.py", "schemas.py"}
 
@@ -243,11 +243,15 @@ def test_housekeeping_is_allowed_for_a_closed_list() -> None:
         "notice_cursor",
         "notice_read",
         "notice_sending",
+        "partner_key_use",
         "procrastinate_jobs",
         "seal",
         "throttle",
         "trace_scan",
         "web_session",
+        "webhook_attempt",
+        "webhook_cursor",
+        "webhook_delivery",
     ]
 
 

@@ -1,0 +1,1 @@
+"""Channels of the east-west cooperation: agreements, their own prices, partner keys and orders, consignment."""

@@ -1,0 +1,99 @@
+"""Closed sets of the channels: trade patterns, modes and scopes of keys, states of requests and statements. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from marketplace.actors import Permission
+
+
+class Pattern(StrEnum):
+    """Wholesale: title passes on acceptance. Consignment: stock stands in the shop and is settled as it is sold.
+
+    The last three are named so that agreements of them fit later; none can be made yet.
+    """
+
+    WHOLESALE = "wholesale"
+    CONSIGNMENT = "consignment"
+    DROP_SHIP = "drop_ship"
+    GROUP_PURCHASE = "group_purchase"
+    CALL_OFF = "call_off"
+
+
+OPEN_PATTERNS = frozenset({Pattern.WHOLESALE, Pattern.CONSIGNMENT})
+
+
+class KeyMode(StrEnum):
+    LIVE = "live"
+    TEST = "test"
+
+
+class Scope(StrEnum):
+    """What a key may be used for; a key with none of them is refused."""
+
+    CATALOGUE = "catalogue"
+    ORDERS = "orders"
+    SALES = "sales"
+    STATEMENTS = "statements"
+    EVENTS = "events"
+
+
+_P = Permission
+SCOPE_PERMISSIONS: Mapping[Scope, frozenset[Permission]] = {
+    Scope.CATALOGUE: frozenset({_P.CHANNEL_CATALOGUE}),
+    # A partner's order is a purchase of the channel, so that reading purchases and orders comes with it.
+    Scope.ORDERS: frozenset({_P.CHANNEL_ORDER, _P.PURCHASE_READ, _P.ORDER_READ}),
+    Scope.SALES: frozenset({_P.CHANNEL_SALES}),
+    Scope.STATEMENTS: frozenset({_P.CHANNEL_STATEMENTS}),
+    Scope.EVENTS: frozenset({_P.CHANNEL_EVENTS}),
+}
+
+
+class ChangeState(StrEnum):
+    OPEN = "open"
+    AGREED = "agreed"
+    REFUSED = "refused"
+
+
+C = ChangeState
+CHANGE_MOVES: Mapping[tuple[ChangeState, str], ChangeState] = {
+    (C.OPEN, "agree"): C.AGREED,
+    (C.OPEN, "refuse"): C.REFUSED,
+}
+
+
+class BorneBy(StrEnum):
+    """Who bears goods that are missing or spoilt at a shop."""
+
+    SELLER = "seller"
+    CHANNEL = "channel"
+    CARRIER = "carrier"
+
+
+class StatementState(StrEnum):
+    ISSUED = "issued"
+    DISPUTED = "disputed"
+    AGREED = "agreed"
+    SETTLED = "settled"
+
+
+class StatementLineKind(StrEnum):
+    SALE = "sale"
+    RED = "red"
+    SPOILAGE = "spoilage"
+    LOSS = "loss"
+    ADJUSTMENT = "adjustment"
+
+
+class DisputeState(StrEnum):
+    OPEN = "open"
+    CORRECTED = "corrected"
+    UPHELD = "upheld"
+    WITHDRAWN = "withdrawn"
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
