@@ -221,7 +221,9 @@ def find_organisations(
     statement = statement.join(Region, Region.code == Organisation.region_code)
     if q:
         part = _like(q)
-        known = (Organisation.name, Organisation.pinyin_key, Organisation.code, Organisation.credit_code)
+        # The sort key is pinyin with tone numbers; people type it without.
+        pinyin = sa.func.regexp_replace(Organisation.pinyin_key, "[0-9 ]", "", "g")
+        known = (Organisation.name, pinyin, Organisation.code, Organisation.credit_code)
         statement = statement.where(sa.or_(*[column.ilike(part) for column in known]))
     if kind is not None:
         statement = statement.where(Organisation.kind == kind)
