@@ -48,10 +48,13 @@ class Facets:
     sellers: int = 0
     eligible: int = 0
     choices: dict[str, list[Choice]] = field(default_factory=lambda: {name: [] for name in _FACETS})
+    # Of chosen values that leave no product, and so are no choice.
+    names: dict[str, str] = field(default_factory=dict)
 
     def name(self, facet: str, key: object) -> str:
-        """What a chosen value is called; the key itself for one that no product has."""
-        return next((c.name for c in self.choices[facet] if c.key == str(key)), str(key))
+        """What a chosen value is called; the key itself for one that is nothing."""
+        known = next((c.name for c in self.choices[facet] if c.key == str(key)), None)
+        return known or self.names.get(facet) or str(key)
 
 
 def _found(filters: Filters, day: date, name: str) -> sa.CTE:
@@ -90,7 +93,27 @@ def facets(session: Session, filters: Filters) -> Facets:
         choices.sort(key=lambda c: (-c.count, c.key))
     counted.choices["category"].sort(key=lambda c: c.key)
     counted.choices["county"].sort(key=lambda c: c.key)
+    counted.names = _names(session, filters, counted)
     return counted
+
+
+def _names(session: Session, filters: Filters, counted: Facets) -> dict[str, str]:
+    """Names of chosen values that no product has; no query where there is none, as is usual."""
+    named = {
+        "category": sa.select(Category.name).where(Category.code == filters.category),
+        "county": sa.select(Region.name).where(Region.code == filters.county),
+        "seller": sa.select(SELLER.name).where(SELLER.id == filters.seller),
+    }
+    chosen = {name: getattr(filters, name) for name in named}
+    unknown = [
+        name
+        for name, value in chosen.items()
+        if value is not None and all(c.key != str(value) for c in counted.choices[name])
+    ]
+    if not unknown:
+        return {}
+    row = session.execute(sa.select(*[named[name].scalar_subquery() for name in unknown])).one()
+    return {name: text for name, text in zip(unknown, row, strict=True) if text}
 
 
 def _row(facet: Any, key: Any, name: Any, count: Any) -> sa.Select[Any]:

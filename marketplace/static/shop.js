@@ -74,6 +74,12 @@
     list.addEventListener("mousedown", function (event) { event.preventDefault(); });
   });
 
+  /* On a narrow screen the calendar begins near the present month. */
+  document.querySelectorAll(".seasons thead .this").forEach(function (head) {
+    var frame = head.closest(".scroll");
+    if (frame && frame.scrollWidth > frame.clientWidth) frame.scrollLeft = head.offsetLeft - frame.clientWidth / 2;
+  });
+
   /* The buy box: what a quantity in 公斤 or 斤 is in packs, its price step and its sum. The server decides again. */
   document.querySelectorAll("form[data-ladder]").forEach(function (form) {
     var quantity = form.elements.namedItem("quantity"), unit = form.elements.namedItem("unit");

@@ -50,7 +50,7 @@ def told(event: dict[str, Any], lot: dict[str, Any]) -> dict[str, str]:
     if event["kind"] == "harvested":
         pack = lot["product"]["pack"]
         weight = kilograms(lot["quantity"] * pack["net_g"])
-        amount = {"n": f"{lot['quantity']:,}", "unit": pack["unit"], "kg": weight}
+        amount = {"n": f"{lot['quantity']:,}", "unit": translated(pack["unit"]), "kg": weight}
         detail = gettext("%(n)s%(unit)s，%(kg)s公斤", **amount)
     elif event["kind"] == "certified":
         title = gettext("开具%(paper)s", paper=translated(event["title"].removeprefix("开具")))
