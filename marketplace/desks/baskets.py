@@ -26,6 +26,7 @@ from marketplace.values import MAX_LINES, uuid7
 
 BASKET = ""
 MAX_TEMPLATES = 50
+KEYS = 20  # forms of the last minutes; older ones are sent again on purpose
 # What a named list keeps besides its lines; days and persons belong to one purchase only.
 LASTING = ("purpose", "payer_profile_id", "canteen_id", "for_agency_id", "note")
 
@@ -49,10 +50,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Basket:
-    """Lines, and the head of the purchase as far as it was filled in (`head`: plain JSON values)."""
+    """Lines, and the head of the purchase as far as it was filled in (`head`: plain JSON values).
+
+    `keys` are those of the latest forms that put something in, so that one which was sent twice does it once.
+    """
 
     lines: tuple[Line, ...] = ()
     head: dict[str, Any] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
 
     def with_lines(self, lines: list[Line]) -> Basket:
         if len(lines) > MAX_LINES:
@@ -108,6 +113,13 @@ def settling(actor: Actor, basket: Basket) -> Iterator[None]:
         keep(actor, basket)
         raise
     clear(actor)
+
+
+def put_in_once(basket: Basket, wish: Line, key: str) -> Basket:
+    """`put_in`, unless the form with this key has done it already."""
+    if key and key in basket.keys:
+        return basket
+    return replace(put_in(basket, wish), keys=(*basket.keys, key)[-KEYS:])
 
 
 def put_in(basket: Basket, wish: Line) -> Basket:
@@ -251,6 +263,7 @@ def _written(basket: Basket) -> dict[str, Any]:
             for line in basket.lines
         ],
         "head": basket.head,
+        "keys": list(basket.keys),
     }
 
 
@@ -267,4 +280,4 @@ def _read(content: dict[str, Any]) -> Basket:
         )
         for row in content["lines"]
     ]
-    return Basket(tuple(lines), dict(content["head"]))
+    return Basket(tuple(lines), dict(content["head"]), tuple(content["keys"]))

@@ -35,6 +35,7 @@ from marketplace.policies.queries import policy_value
 
 MANY = 500  # open orders of one organisation that a desk sorts by their deadlines; the oldest first
 _Buyer, _Seller = aliased(Organisation), aliased(Organisation)
+_Purchase = aliased(Purchase)  # the scope of orders speaks of Purchase itself
 _ENDED = (OrderState.CANCELLED, OrderState.LAPSED, OrderState.REFUSED)
 _FINISHED = sa.and_(
     Order.state == OrderState.ACCEPTED,
@@ -125,15 +126,15 @@ def _statement() -> Any:
             Order,
             _Buyer.name.label("buyer_name"),
             _Seller.name.label("seller_name"),
-            *(Purchase.number.label("purchase_number"), Purchase.deliver_on, Purchase.hold_until),
-            *(Purchase.submitted_at, Purchase.purpose, Purchase.for_agency_id),
+            *(_Purchase.number.label("purchase_number"), _Purchase.deliver_on, _Purchase.hold_until),
+            *(_Purchase.submitted_at, _Purchase.purpose, _Purchase.for_agency_id),
             shipped_on.label("shipped_on"),
             to_return.label("to_return"),
             allowance.label("allowance"),
             invoice.label("invoice_id"),
             payment.label("payment"),
         )
-        .join(Purchase, Purchase.id == Order.purchase_id)
+        .join(_Purchase, _Purchase.id == Order.purchase_id)
         .join(_Buyer, _Buyer.id == Order.buyer_id)
         .join(_Seller, _Seller.id == Order.seller_id)
     )
