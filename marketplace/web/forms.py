@@ -323,7 +323,7 @@ def _number(name: str, text: str) -> tuple[int | None, str]:
 
 
 # Full-width digits and signs, as an input method types them.
-_NARROW = str.maketrans("０１２３４５６７８９．，－％元", "0123456789.,-%元", "%元")
+_NARROW = str.maketrans("０１２３４５６７８９．，－", "0123456789.,-", "%％元")
 
 
 def uploaded(name: str) -> tuple[str, bytes] | None:

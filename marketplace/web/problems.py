@@ -166,9 +166,15 @@ def problem(
 def _page(
     status: int, slug: str, title: str, detail: str | None, data: dict[str, Any], headers: dict[str, str]
 ) -> AnyResponse:
-    """A page for people. A reader who is not signed in is sent to the page named by SIGN_IN_ENDPOINT, if any."""
+    """A page for people. A reader who is not signed in is sent to the page named by SIGN_IN_ENDPOINT, if any.
+
+    A form that he sent is kept on a page of its own instead.
+    """
     endpoint = current_app.config.get("SIGN_IN_ENDPOINT")
     if slug == errors.Unauthenticated.slug and endpoint in current_app.view_functions:
+        kept = _typed() if request.method == "POST" else []
+        if kept:
+            return _signed_out(kept)
         after = request.full_path.rstrip("?") if request.method == "GET" else None
         return redirect(url_for(endpoint, next=after), 303)
     text = SLUGS.get(slug)
@@ -187,6 +193,28 @@ def _page(
     if status == 401:
         del response.headers["WWW-Authenticate"]
     return response
+
+
+# A form that holds one of these is filled in anew: a page must not carry a password.
+_SECRET = ("password", "otp", "_again")
+_MAX_KEPT = 200_000  # characters
+
+
+def _typed() -> list[tuple[str, str]]:
+    """The fields of a form that came after the session had ended; none when it can't be sent again as it was."""
+    try:
+        fields = list(request.form.items(multi=True))
+    except HTTPException:
+        return []
+    secret = any(word in name for name, _ in fields for word in _SECRET)
+    return [] if secret or sum(len(value) for _, value in fields) > _MAX_KEPT else fields
+
+
+def _signed_out(fields: list[tuple[str, str]]) -> AnyResponse:
+    """Nothing typed is lost: sign in beside this page, then send the same form, with the same key, once more."""
+    address = request.full_path.rstrip("?")
+    page = render_template("web/signed_out.html", fields=fields, address=address, files=bool(request.files))
+    return Response(page, 401, mimetype="text/html")
 
 
 def _plain(value: Any) -> Any:

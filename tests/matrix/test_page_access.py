@@ -63,6 +63,7 @@ ADD_HERE = "name the act that makes its object in PARAMETERS, or a public value 
 VALUES: Mapping[str, Any] = {
     "code": "620826",
     "filename": "look.css",
+    "organisation_code": "ORG-COOP-01",
     "period": "2026-10",
     "seller_id": "00000000-0000-7000-8000-000000000000",
     "slug": "not-found",
