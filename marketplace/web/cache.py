@@ -4,10 +4,15 @@ Only GET without Cookie and Authorization under `CACHED` is kept, and only answe
 query and Accept-Language. Of several requests for one key at the same time, one is computed and the others wait for
 it.
 
+Products and the story of a lot say which ids they show, so they are kept up to 5 minutes of one day, until a fact
+names one of these ids (`watching.py`), and for READ_CACHE_SECONDS whatever happens, but the story. A list that is
+chosen by stock or eligibility leaves out what it doesn't name, so it only ages.
+
 Recall, hold and take-down are live: their facts (`LIVE_KINDS`) raise a generation number after the commit. It lies in
 a file of the state folder that all processes of a machine map into memory, so workers see it with their next request.
-Other machines follow within READ_CACHE_SECONDS. What a QR code opens (/t/, /api/v1/trace) must be live everywhere,
-and counts its scans, so it is never kept here.
+Other machines follow within READ_CACHE_SECONDS; for the story of a lot, which must be live everywhere, before the act
+is answered: the act waits until no process can hold a story from before it. A story is kept only while that is so.
+Its scans are counted all the same; the number it shows may be up to 5 minutes old.
 """
 
 from __future__ import annotations
@@ -15,28 +20,40 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import re
 import struct
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flask import current_app
+
+from marketplace.actors import Door
+from marketplace.clock import today
 from marketplace.unit_of_work import RecordedFact, Transaction, register_projection
 from marketplace.web import metrics
 from marketplace.web.logs import log_cached, request_id_of
+from marketplace.web.watching import KEPT_SECONDS, LONGEST_LEASE, Watch, ids_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 CACHED = ("/api/v1/products", "/api/v1/regions")
+# Products, one product, or the story of one lot.
+WATCHED = re.compile(r"/api/v1/(?:products(?:/[0-9a-f-]{36})?|(trace)/[^/]{1,64})")
+_UNNAMED = re.compile(r"(?:^|&)(?:available|eligible)=")
 LIVE_KINDS = (
     "lot.held", "lot.unheld", "lot.released", "lot.recalled", "recall.opened", "recall.closed", "product.withdrawn",
     "product.refused", "product.recognised", "product.edited",
 )  # fmt: skip
-MAX_ENTRIES = 2_000
+# Those that a reader of a story must not miss: they are answered only when no process can tell the story before.
+WARNING_KINDS = frozenset({"lot.held", "lot.recalled", "recall.opened"})
+MAX_ENTRIES = 20_000
 MAX_BYTES = 64_000_000
 MAX_ENTRY_BYTES = 2_000_000
 WAIT_SECONDS = 5.0
@@ -89,7 +106,22 @@ def purge_all() -> None:
 
 
 def _purge_after_commit(tx: Transaction, fact: RecordedFact) -> None:
-    tx.after_commit.append(purge_all)
+    _afterwards(tx, purge_all)
+    # Who loads a file waits for nobody's reading, lot by lot.
+    if fact.kind in WARNING_KINDS and tx.actor.door is not Door.IMPORT:
+        _afterwards(tx, _wait_for_leases)
+
+
+def _afterwards(tx: Transaction, step: Callable[[], None]) -> None:
+    if step not in tx.after_commit:
+        tx.after_commit.append(step)
+
+
+def _wait_for_leases() -> None:
+    """Until no process of any machine can answer from before the commit. Nothing is kept where the cache is off."""
+    lease = min(current_app.config["SETTINGS"].read_cache_seconds, LONGEST_LEASE)
+    if lease > 0:
+        time.sleep(lease)
 
 
 def register_live_kinds(folder: Path) -> None:
@@ -107,15 +139,27 @@ class Kept:
     route: str
     made_at: float
     generation: int
+    # What a watched answer shows, and the round before it was made; an answer that only ages has no round.
+    ids: frozenset[str] = frozenset()
+    position: int | None = None
+    opened: Callable[[], None] | None = None
+    day: date | None = None
 
 
 class ReadCache:
-    """The WSGI layer. Thread-safe; bounded in entries and bytes, the oldest go first."""
+    """The WSGI layer. Thread-safe; bounded in entries and bytes, the oldest go first.
 
-    def __init__(self, application: WSGIApplication, seconds: float, generation: Generation) -> None:
+    A view that wants to know of each reading leaves a function in `environ["marketplace.opened"]`, and one whose answer
+    becomes another by itself sets `environ["marketplace.passing"]`.
+    """
+
+    def __init__(
+        self, application: WSGIApplication, seconds: float, generation: Generation, watch: Watch | None = None
+    ) -> None:
         self._application = application
         self._seconds = seconds
         self._generation = generation
+        self._watch = watch
         self._kept: OrderedDict[Key, Kept] = OrderedDict()
         self._bytes = 0
         self._under_way: dict[Key, threading.Event] = {}
@@ -151,7 +195,10 @@ class ReadCache:
     def _key(self, environ: WSGIEnvironment) -> Key | None:
         path = environ.get("PATH_INFO", "")
         if environ["REQUEST_METHOD"] != "GET" or not path.startswith(CACHED):
-            return None
+            # A story is kept only as long as the watch knows that it is true.
+            watched = self._watch is not None and environ["REQUEST_METHOD"] == "GET" and _is_story(path)
+            if not watched or self._watch is None or not self._watch.current():
+                return None
         if any(name in environ for name in _CONDITIONS):
             return None
         return path, environ.get("QUERY_STRING", ""), environ.get("HTTP_ACCEPT_LANGUAGE", "")[:100]
@@ -161,14 +208,21 @@ class ReadCache:
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None:
-                age = time.monotonic() - kept.made_at
-                if age < self._seconds and kept.generation == self._generation.current():
+                if kept.generation == self._generation.current() and self._is_good(key, kept):
                     return kept, None
                 self._drop(key)
             if key in self._under_way:
                 return None, None
             event = self._under_way[key] = threading.Event()
             return None, event
+
+    def _is_good(self, key: Key, kept: Kept) -> bool:
+        age = time.monotonic() - kept.made_at
+        if age < self._seconds and not _is_story(key[0]):
+            return True
+        if kept.position is None or self._watch is None or age >= KEPT_SECONDS or kept.day != today():
+            return False
+        return self._watch.unchanged(kept.position, kept.ids)
 
     def _drop(self, key: Key) -> None:
         kept = self._kept.pop(key, None)
@@ -181,12 +235,17 @@ class ReadCache:
         request_id = request_id_of(environ.get("HTTP_X_REQUEST_ID"))
         age = str(int(time.monotonic() - kept.made_at))
         start_response(kept.status, [*kept.headers, ("X-Request-Id", request_id), ("Age", age)])
+        if kept.opened is not None:
+            kept.opened()
         log_cached(request_id, kept.route, int(kept.status[:3]), time.perf_counter() - started)
         return [kept.body]
 
     def _compute(self, key: Key, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         # Read before the answer is made: a purge in between makes it worthless.
         generation = self._generation.current()
+        watch = self._watch if WATCHED.fullmatch(key[0]) and not _UNNAMED.search(key[1]) else None
+        position = None if watch is None else watch.position()
+        day = today()
         told: list[tuple[str, list[tuple[str, str]]]] = []
 
         def listen(
@@ -203,9 +262,25 @@ class ReadCache:
             if close is not None:
                 close()
         status, headers = told[-1]
-        if status.startswith("200") and len(body) <= MAX_ENTRY_BYTES and _may_be_kept(headers):
-            route = environ.get("marketplace.route", "(none)")
-            kept = Kept(status, _lasting(headers), body, route, time.monotonic(), generation)
+        passing = environ.get("marketplace.passing", False)
+        if (
+            status.startswith("200")
+            and not passing
+            and len(body) <= MAX_ENTRY_BYTES
+            and _may_be_kept(headers)
+        ):
+            kept = Kept(
+                status,
+                _lasting(headers),
+                body,
+                environ.get("marketplace.route", "(none)"),
+                time.monotonic(),
+                generation,
+                frozenset() if position is None else ids_of(body),
+                position,
+                environ.get("marketplace.opened"),
+                day,
+            )
             with self._lock:
                 self._drop(key)
                 self._kept[key] = kept
@@ -213,6 +288,11 @@ class ReadCache:
                 while self._bytes > MAX_BYTES or len(self._kept) > MAX_ENTRIES:
                     self._drop(next(iter(self._kept)))
         return [body]
+
+
+def _is_story(path: str) -> bool:
+    found = WATCHED.fullmatch(path)
+    return found is not None and found[1] is not None
 
 
 def _may_be_kept(headers: list[tuple[str, str]]) -> bool:

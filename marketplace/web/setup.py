@@ -25,6 +25,7 @@ from marketplace.web.pages import register_pages
 from marketplace.web.parsing import register_parsing
 from marketplace.web.problems import register_problems
 from marketplace.web.security import register_security, trust_proxies
+from marketplace.web.watching import Watch
 
 
 class UndeclaredRoute(Exception):
@@ -72,7 +73,8 @@ def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) ->
     check_declared(app)
     if settings.read_cache_seconds > 0:
         generation = generation_of(settings.state_folder)
-        layer: Any = ReadCache(app.wsgi_app, settings.read_cache_seconds, generation)
+        watch = Watch(settings.database_url, settings.read_cache_seconds)
+        layer: Any = ReadCache(app.wsgi_app, settings.read_cache_seconds, generation, watch)
         app.wsgi_app = layer  # type: ignore[method-assign]
     trust_proxies(app)
 

@@ -113,6 +113,15 @@ def _write(connection: psycopg.Connection, today: date) -> None:
         quantity=f"case when o.quantity is not null then {PACKS_PER_LOT} end",
     )
     connection.execute(
+        "insert into fact (id, kind, recorded_at, actor_id, door, subject_type, subject_id, parties, body)"
+        " select f.id, o.kind, o.recorded_at, o.actor_id, o.door, o.subject_type, n.id, o.parties,"
+        "   replace(replace(replace(replace(o.body, o.id::text, f.id::text), o.subject_id::text, n.id::text),"
+        "     l.trace_code, n.trace_code), l.product_id::text, b.id::text)"
+        " from fact o join new_product b on b.source_lot = o.subject_id join lot l on l.id = o.subject_id"
+        " join new_lot n on n.product = b.id cross join lateral (select gen_random_uuid() as id"
+        "   where n.id is not null) f where o.subject_type = 'lot' and o.kind = 'lot.added'"
+    )
+    connection.execute(
         "insert into stock (lot_id, place_id, on_hand, reserved) select n.id, pl.id, %s, 0 from new_lot n"
         " join product p on p.id = n.product join (select distinct on (organisation_id) organisation_id, id"
         " from place order by organisation_id, id) pl on pl.organisation_id = p.seller_id",

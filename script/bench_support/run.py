@@ -24,7 +24,8 @@ from marketplace.embedded import EmbeddedFailure
 from marketplace.seeding.reference import DEMO_PASSWORD
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-WARM_SECONDS = 1.0
+# Long enough for each worker to have seen every address once.
+WARM_SECONDS = 3.0
 # The application has this many connections to the database, so the least SQL gets no more.
 DATABASE_CONNECTIONS = 8
 
