@@ -38,6 +38,7 @@ PURCHASES, ORDERS = page_of(PurchaseOut), page_of(OrderSummaryOut)
 
 
 def purchase_wish(data: dict[str, Any]) -> purchasing.PurchaseWish:
+    """What `PurchaseIn` loads, as the service takes it."""
     lines = [
         LineWish(
             position=n,
@@ -174,13 +175,8 @@ def cancel_order(data: dict[str, Any], order_id: UUID) -> Response:
     return sent(fulfilment.cancel_order(current_actor(), order_id, data["reason"], once=once(ORDER)))
 
 
-@blp.route("/orders/<uuid:order_id>/accept", methods=["POST"])
-@requires(Permission.ORDER_ACCEPT)
-@blp.arguments(AcceptIn)
-@blp.response(200, OrderOut)
-@retrying
-def accept_order(data: dict[str, Any], order_id: UUID) -> Response:
-    """Take goods over per line and lot, or refuse them with a reason."""
+def accept_wish(data: dict[str, Any]) -> takeover.AcceptWish:
+    """What `AcceptIn` loads, as the service takes it."""
     lines = [
         takeover.AcceptLine(
             line["line_id"],
@@ -192,8 +188,17 @@ def accept_order(data: dict[str, Any], order_id: UUID) -> Response:
         )
         for line in data["lines"]
     ]
-    wish = takeover.AcceptWish(lines, tuple(data["inspectors"]), data.get("document_id"))
-    return sent(takeover.accept_order(current_actor(), order_id, wish, once=once(ORDER)))
+    return takeover.AcceptWish(lines, tuple(data["inspectors"]), data.get("document_id"))
+
+
+@blp.route("/orders/<uuid:order_id>/accept", methods=["POST"])
+@requires(Permission.ORDER_ACCEPT)
+@blp.arguments(AcceptIn)
+@blp.response(200, OrderOut)
+@retrying
+def accept_order(data: dict[str, Any], order_id: UUID) -> Response:
+    """Take goods over per line and lot, or refuse them with a reason."""
+    return sent(takeover.accept_order(current_actor(), order_id, accept_wish(data), once=once(ORDER)))
 
 
 @blp.route("/orders/<uuid:order_id>/agree-allowance", methods=["POST"])

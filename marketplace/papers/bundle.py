@@ -19,8 +19,18 @@ MARGIN = 12 * mm
 
 def joined(front: bytes, files: Iterable[tuple[str, bytes]]) -> bytes:
     """`front` followed by (content type, bytes) of files; one that can't be read is left out (the list names it)."""
+    return _written(front, files)
+
+
+def collected(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """Pictures and PDFs as one PDF, a picture a page: several photos of one thing are filed as one document."""
+    return _written(None, files)
+
+
+def _written(front: bytes | None, files: Iterable[tuple[str, bytes]]) -> bytes:
     writer = PdfWriter()
-    writer.append(PdfReader(io.BytesIO(front)))
+    if front is not None:
+        writer.append(PdfReader(io.BytesIO(front)))
     for content_type, content in files:
         printable = content if content_type == "application/pdf" else _picture(content_type, content)
         if printable is None:

@@ -101,4 +101,186 @@
       if (/-unit$/.test(event.target.name)) count();
     });
   });
+
+  /* Acceptance at the gate. Text goes to this browser's storage as one types; a form that could not be sent is kept
+     with its photos and sent once, under its own key, when the signal returns. */
+  var STORE = "acceptances";
+  function database(act, fail) {
+    if (!window.indexedDB) { fail(); return; }
+    var opening = indexedDB.open("marketplace", 1);
+    opening.onupgradeneeded = function () { opening.result.createObjectStore(STORE); };
+    opening.onerror = fail;
+    opening.onsuccess = function () { act(opening.result); };
+  }
+  function put(key, value, then, fail) {
+    database(function (base) {
+      var change = base.transaction(STORE, "readwrite");
+      if (value === null) change.objectStore(STORE).delete(key); else change.objectStore(STORE).put(value, key);
+      change.oncomplete = then; change.onerror = fail;
+    }, fail);
+  }
+  function take(key, then, fail) {
+    database(function (base) {
+      var asked = base.transaction(STORE).objectStore(STORE).get(key);
+      asked.onsuccess = function () { then(asked.result); };
+      asked.onerror = fail;
+    }, fail);
+  }
+  function clock() {
+    var now = new Date(), minute = String(now.getMinutes());
+    return now.getHours() + ":" + (minute.length < 2 ? "0" + minute : minute);
+  }
+
+  document.querySelectorAll("form[data-accept]").forEach(function (form) {
+    var key = "accept:" + form.dataset.accept, said = form.querySelector("[data-draft-said]");
+    var lots = Array.prototype.slice.call(form.querySelectorAll("[data-lot]"));
+
+    function number(lot, name) {
+      var typed = lot.querySelector("input[name$='-" + name + "']").value.trim();
+      return /^\d{1,9}$/.test(typed) ? Number(typed) : 0;
+    }
+    function check() {
+      var sum = 0;
+      lots.forEach(function (lot) {
+        var place = lot.querySelector("[data-said]"), unit = lot.dataset.unit;
+        var chosen = lot.querySelector("input[type=checkbox]").checked;
+        var accepted = number(lot, "accepted_quantity"), refused = number(lot, "refused_quantity");
+        var over = accepted + refused - Number(lot.dataset.waitingPacks), text = "";
+        if (chosen && over > 0) text = filled(form.dataset.over, { accepted: accepted, refused: refused, over: over, unit: unit });
+        else if (chosen && over < 0) text = filled(form.dataset.left, { left: -over, unit: unit });
+        place.hidden = !text;
+        place.textContent = text;
+        place.className = over > 0 ? "err" : "hint";
+        if (refused) lot.querySelector("details").open = true;
+        if (chosen) {
+          var off = amount(lot.querySelector("input[name$='-allowance_fen']").value);
+          sum += accepted * Number(lot.dataset.price) - Math.round(off / 10);
+        }
+      });
+      form.querySelector("[data-total]").textContent = filled(form.dataset.money, { sum: yuan(Math.max(0, sum)) });
+    }
+
+    /* The draft: text fields only, under the order's id. */
+    function fields() {
+      return Array.prototype.filter.call(form.elements, function (each) {
+        return each.name && each.name !== "_once" && each.name !== "document_id" && each.type !== "file" && each.type !== "hidden";
+      });
+    }
+    function keep() {
+      var draft = { time: clock(), values: {} };
+      fields().forEach(function (each) { draft.values[each.name] = each.type === "checkbox" ? each.checked : each.value; });
+      try { localStorage.setItem(key, JSON.stringify(draft)); } catch (full) { return; }
+      said.textContent = filled(form.dataset.saved, { time: draft.time });
+    }
+    function forget() { try { localStorage.removeItem(key); } catch (none) { /* no storage, no draft */ } }
+    function restore() {
+      var draft = null;
+      try { draft = JSON.parse(localStorage.getItem(key)); } catch (broken) { draft = null; }
+      if (!draft || !draft.values || form.dataset.refused) return;
+      fields().forEach(function (each) {
+        if (!Object.prototype.hasOwnProperty.call(draft.values, each.name)) return;
+        if (each.type === "checkbox") each.checked = draft.values[each.name] === true;
+        else each.value = String(draft.values[each.name]);
+      });
+      said.textContent = filled(form.dataset.restored, { time: draft.time }) + " ";
+      var drop = document.createElement("button");
+      drop.type = "button"; drop.className = "link"; drop.textContent = form.dataset.forget;
+      drop.addEventListener("click", function () { forget(); form.reset(); said.textContent = ""; check(); });
+      said.appendChild(drop);
+    }
+
+    /* Sending: the same key each time, so the server does it once however often it hears of it. */
+    var sending = false;
+    function send(parts) {
+      if (sending) return;
+      sending = true;
+      said.textContent = form.dataset.sending;
+      var body = new FormData();
+      parts.forEach(function (part) {
+        if (part[1] instanceof Blob) body.append(part[0], part[1], part[1].name || "photo.jpg"); else body.append(part[0], part[1]);
+      });
+      fetch(form.action || window.location.pathname, { method: "POST", body: body, credentials: "same-origin" }).then(function (answer) {
+        sending = false;
+        /* The session had ended meanwhile: sign in, come back, and it is sent then. */
+        if (new URL(answer.url).pathname === "/sign-in" || answer.status === 401) {
+          var signIn = function () { window.location.href = "/sign-in?next=" + encodeURIComponent(window.location.pathname); };
+          put(key, parts, signIn, signIn);
+          return;
+        }
+        put(key, null, function () {}, function () {});
+        if (answer.ok && answer.redirected) { forget(); window.location.href = answer.url; return; }
+        /* Refused: the browser asks again by itself and shows the page with its reasons. */
+        HTMLFormElement.prototype.submit.call(form);
+      }, function () {
+        sending = false;
+        put(key, parts, function () { said.textContent = form.dataset.waiting; }, function () { said.textContent = form.dataset.waiting; });
+      });
+    }
+    function parts() {
+      var found = [];
+      new FormData(form).forEach(function (value, name) {
+        if (!(value instanceof Blob) || value.size) found.push([name, value]);
+      });
+      return found;
+    }
+    if (window.fetch && window.FormData) form.addEventListener("submit", function (event) {
+      event.preventDefault();
+      form.dataset.sent = "";
+      keep();
+      send(parts());
+    });
+    function again() { take(key, function (kept) { if (kept) send(kept); }, function () {}); }
+    window.addEventListener("online", again);
+
+    /* Labels: the camera where the browser can read codes itself, a photo read by the server elsewhere. */
+    var scanner = form.querySelector("[data-scanner]"), result = form.querySelector("[data-scan-said]");
+    function found(code) {
+      var lot = lots.filter(function (each) { return each.dataset.lot === code; })[0];
+      if (!lot) { result.className = "bad"; result.textContent = form.dataset.wrongCode + code; return; }
+      result.className = "ok"; result.textContent = form.dataset.rightCode;
+      var mark = lot.querySelector("[data-matched]");
+      mark.hidden = false; mark.textContent = form.dataset.rightCode + " ";
+      lot.scrollIntoView({ block: "center" });
+      lot.querySelector("input[name$='-accepted_quantity']").focus({ preventScroll: true });
+    }
+    scanner.hidden = !window.fetch;
+    scanner.querySelector("input[type=file]").addEventListener("change", function (event) {
+      var photo = event.target.files[0];
+      if (!photo) return;
+      var body = new FormData();
+      body.append("photo", photo);
+      fetch(form.dataset.scan, { method: "POST", body: body, credentials: "same-origin", headers: { Accept: "application/json" } })
+        .then(function (answer) { return answer.ok ? answer.json() : null; })
+        .then(function (read) {
+          event.target.value = "";
+          if (read && read.trace_code) found(read.trace_code); else { result.className = "bad"; result.textContent = form.dataset.wrongCode; }
+        }).catch(function () { result.className = "bad"; result.textContent = form.dataset.waiting; });
+    });
+    var camera = scanner.querySelector("[data-camera]");
+    if ("BarcodeDetector" in window && navigator.mediaDevices && navigator.mediaDevices.getUserMedia) {
+      camera.hidden = false;
+      camera.addEventListener("click", function () {
+        navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } }).then(function (stream) {
+          var video = document.createElement("video"), detector = new window.BarcodeDetector({ formats: ["qr_code"] });
+          video.className = "scanner"; video.setAttribute("playsinline", ""); video.muted = true; video.srcObject = stream;
+          scanner.insertAdjacentElement("afterend", video);
+          function stop() { stream.getTracks().forEach(function (track) { track.stop(); }); video.remove(); }
+          function look() {
+            if (!video.isConnected) return;
+            detector.detect(video).then(function (codes) {
+              var read = codes.map(function (each) { return /([0-9A-Z]{20})$/.exec(each.rawValue.replace(/-/g, "").toUpperCase()); }).filter(Boolean)[0];
+              if (read) { stop(); found(read[1]); } else window.setTimeout(look, 200);
+            }, function () { window.setTimeout(look, 400); });
+          }
+          video.play().then(look);
+          window.setTimeout(stop, 60000);
+        }, function () { camera.hidden = true; });
+      });
+    }
+
+    form.addEventListener("input", function () { check(); keep(); });
+    restore();
+    check();
+    again();
+  });
 })();

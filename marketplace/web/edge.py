@@ -104,7 +104,9 @@ def request_fingerprint() -> bytes:
     if request.files or request.form:
         for name, value in sorted(request.form.items(multi=True)):
             parts += [name.encode(), value.encode()]
-        for name, storage in sorted(request.files.items(multi=True)):
+        # By name alone: several files of one field stay in the order in which they were chosen.
+        for name, storage in sorted(request.files.items(multi=True), key=lambda field: field[0]):
+            storage.stream.seek(0)  # the view may have read it already
             content = storage.stream.read()
             storage.stream.seek(0)
             parts += [name.encode(), (storage.filename or "").encode(), fingerprint(content)]
