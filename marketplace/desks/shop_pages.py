@@ -38,7 +38,7 @@ blueprints = [blp]
 
 FIGURES_SECONDS = 60.0
 FACETS_SECONDS = 5.0
-_LISTED = 100
+_LISTED = 24
 _SEPARATORS = re.compile(r"[\s\-\u2010-\u2014\u2212\uff0d]")
 
 

@@ -87,8 +87,10 @@ def facets(session: Session, filters: Filters) -> Facets:
     for facet, key, name, count in rows:
         if facet in counted.choices:
             counted.choices[facet].append(Choice(key, name or key, count))
+        elif facet == "total":
+            counted.total, counted.counties, counted.sellers = count, int(key), int(name)
         else:
-            setattr(counted, facet, count)
+            counted.eligible = count
     for choices in counted.choices.values():
         choices.sort(key=lambda c: (-c.count, c.key))
     counted.choices["category"].sort(key=lambda c: c.key)
@@ -127,23 +129,10 @@ def _row(facet: Any, key: Any, name: Any, count: Any) -> sa.Select[Any]:
 
 
 def _totals(found: sa.CTE) -> sa.Select[Any]:
-    """The three totals of the head line as rows of their own."""
+    """The totals of the head line in one row: counties as its key, sellers as its name."""
     c = found.c
-    counted = sa.select(
-        sa.func.count().label("total"),
-        sa.func.count(sa.distinct(c.county_code)).label("counties"),
-        sa.func.count(sa.distinct(c.seller_id)).label("sellers"),
-    ).subquery("totals")
-    names = sa.values(sa.column("facet", sa.Text), name="names").data(
-        [("total",), ("counties",), ("sellers",)]
-    )
-    facet = names.c.facet
-    number = sa.case(
-        (facet == "total", counted.c.total),
-        (facet == "counties", counted.c.counties),
-        else_=counted.c.sellers,
-    )
-    return _row(facet, "", "", number).select_from(counted.join(names, sa.true()))
+    counties, sellers = (sa.func.count(sa.distinct(column)) for column in (c.county_code, c.seller_id))
+    return _row("total", counties, sellers, sa.func.count()).select_from(found)
 
 
 def _eligible(found: sa.CTE) -> sa.Select[Any]:

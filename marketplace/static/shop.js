@@ -18,7 +18,7 @@
     input.setAttribute("aria-controls", list.id);
 
     function close() {
-      list.hidden = true; active = -1;
+      list.hidden = true; active = -1; asked = "";
       input.setAttribute("aria-expanded", "false");
       input.removeAttribute("aria-activedescendant");
     }
@@ -47,7 +47,7 @@
     }
     function ask() {
       var text = input.value.trim();
-      if (text === "") { asked = ""; close(); return; }
+      if (text === "") { close(); return; }
       if (text === asked) return;
       asked = text;
       fetch(source + "?q=" + encodeURIComponent(text.slice(0, 60)), { headers: { Accept: "application/json" } })
@@ -102,7 +102,11 @@
       var n = packs();
       if (!n) { hint.textContent = plain; sum.textContent = "—"; return; }
       var price = ladder[0][1];
-      ladder.forEach(function (row) { if (row[0] <= n) price = row[1]; });
+      var from = ladder[0][0];
+      ladder.forEach(function (row) { if (row[0] <= n) { from = row[0]; price = row[1]; } });
+      document.querySelectorAll(".ladder [data-from]").forEach(function (row) {
+        row.className = Number(row.dataset.from) === from ? "on" : "";
+      });
       var text = filled(form.dataset.taken, {
         packs: number(n), kg: number(n * net / 1000), jin: number(n * net / 500),
       });
