@@ -235,7 +235,7 @@ class Bar:
 def bars(rows: Sequence[Bar], finding: str, *, mark_bp: int | None = None) -> Markup:
     """Horizontal bars in the order given, each with its name and value; `mark_bp` draws a goal across all of them."""
     drawn = []
-    for name, width, left, right in (("wide", 560, 150, 84), ("narrow", 330, 104, 70)):
+    for name, width, left, right in (("wide", 460, 130, 64), ("narrow", 330, 104, 64)):
         height = 28 * len(rows) + 8
         plot = width - left - right
         parts = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -60,6 +61,50 @@ def events(session: Session, actor: Actor, *, after: int = 0, limit: int = DEFAU
     ).all()
     items = [_event(row.seq, row.body) for row in rows[:limit]]
     return {"items": items, "next": items[-1]["seq"] if len(rows) > limit else None}
+
+
+def newest_events(
+    session: Session,
+    actor: Actor,
+    *,
+    before: int | None = None,
+    kind: str | None = None,
+    subject_type: str | None = None,
+    subject_id: UUID | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> dict[str, Any]:
+    """The facts that `events` feeds, the newest first and below `before`; of one kind or one subject.
+
+    {"items": […], "next": the lowest seq of the page, or None}.
+    """
+    actor.require(Permission.JOURNAL_READ)
+    statement = (
+        sa.select(Seal.seq, Fact.body, Fact.door).join(Fact, Fact.id == Seal.fact_id).where(readable(actor))
+    )
+    if before is not None:
+        statement = statement.where(Seal.seq < before)
+    if kind is not None:
+        statement = statement.where(Fact.kind == kind)
+    if subject_type is not None:
+        statement = statement.where(Fact.subject_type == subject_type)
+    if subject_id is not None:
+        statement = statement.where(Fact.subject_id == subject_id)
+    rows = session.execute(statement.order_by(Seal.seq.desc()).limit(limit + 1)).all()
+    items = [{**_event(row.seq, row.body), "door": row.door} for row in rows[:limit]]
+    return {"items": items, "next": items[-1]["seq"] if len(rows) > limit else None}
+
+
+def sealed(session: Session, actor: Actor, seq: int) -> dict[str, Any]:
+    """The sealed text of a fact and its leaf hash, signed or not yet: {seq, leaf_hash, text}. Raises NotFound."""
+    actor.require(Permission.JOURNAL_READ)
+    row = session.execute(
+        sa.select(Seal.leaf_hash, Fact.body)
+        .join(Fact, Fact.id == Seal.fact_id)
+        .where(Seal.seq == seq, readable(actor))
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    return {"seq": seq, "leaf_hash": bytes(row.leaf_hash).hex(), "text": row.body}
 
 
 def checkpoints(session: Session, *, after: str | None = None, limit: int = DEFAULT_LIMIT) -> dict[str, Any]:

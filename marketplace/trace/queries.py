@@ -154,13 +154,23 @@ def list_lots(
     *,
     state: LotState | None = None,
     product_id: UUID | None = None,
+    county: str | None = None,
+    q: str | None = None,
     sort: str | None = None,
     limit: int = DEFAULT_LIMIT,
     after: str | None = None,
 ) -> dict[str, Any]:
-    """A page of the lots in the actor's scope, newest first or by one of `LOT_SORTS`."""
+    """A page of the lots in the actor's scope, newest first or by one of `LOT_SORTS`.
+
+    `q` is a part of a trace code (at least its first five characters, dashes or not), of the lot's own code, or of
+    the name of product or seller.
+    """
     actor.require(Permission.LOT_READ)
     statement = _head().where(lots_in_scope(actor))
+    if q:
+        statement = statement.where(_named(q))
+    if county is not None:
+        statement = statement.where(Product.county_code == county)
     if state is not None:
         statement = statement.where(Lot.state == state)
     if product_id is not None:
@@ -170,6 +180,18 @@ def list_lots(
     if sort in LOT_SORTS:
         keys.insert(0, (columns[sort.removeprefix("-")], sort.startswith("-")))
     return paginate(session, statement, keys, limit=limit, after=after, shape=_shape)
+
+
+def _named(q: str) -> sa.ColumnElement[bool]:
+    code = "".join(c for c in q.upper() if c.isascii() and c.isalnum())
+    named: list[sa.ColumnElement[bool]] = [
+        Lot.code.contains(q, autoescape=True),
+        Product.name.contains(q, autoescape=True),
+        Organisation.name.contains(q, autoescape=True),
+    ]
+    if len(code) >= 5:
+        named.append(Lot.trace_code.startswith(code, autoescape=True))
+    return sa.or_(*named)
 
 
 def count_lots(session: Session, actor: Actor) -> dict[str, int]:

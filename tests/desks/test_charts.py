@@ -99,7 +99,7 @@ def test_bars_carry_names_as_text_and_never_as_markup() -> None:
     wide, narrow = svgs(markup)
     assert "<b>" not in markup
     assert [e.get("class") for e in wide if e.tag == "rect"] == ["f-count", "f-low"]
-    assert [e.get("width") for e in wide if e.tag == "rect"] == ["326.0", "81.5"]
+    assert [e.get("width") for e in wide if e.tag == "rect"] == ["266.0", "66.5"]
     assert re.search("x{9}…", "".join(wide.itertext()))
     assert wide.get("aria-label") == '最多的是"静宁县"'
     assert len([e for e in narrow if e.get("class") == "plan"]) == 1
