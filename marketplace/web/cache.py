@@ -43,16 +43,16 @@ from marketplace.web.watching import KEPT_SECONDS, LONGEST_LEASE, Watch, ids_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-CACHED = ("/api/v1/products", "/api/v1/regions")
+CACHED = ("/api/v1/products", "/api/v1/regions", "/products", "/sellers", "/counties", "/suggest")
 # Products, one product, or the story of one lot.
 WATCHED = re.compile(r"/api/v1/(?:products(?:/[0-9a-f-]{36})?|(trace)/[^/]{1,64})")
 _UNNAMED = re.compile(r"(?:^|&)(?:available|eligible)=")
 LIVE_KINDS = (
-    "lot.held", "lot.unheld", "lot.released", "lot.recalled", "recall.opened", "recall.closed", "product.withdrawn",
-    "product.refused", "product.recognised", "product.edited",
+    "lot.inspected", "lot.held", "lot.unheld", "lot.released", "lot.recalled", "recall.opened", "recall.closed",
+    "product.withdrawn", "product.refused", "product.recognised", "product.edited",
 )  # fmt: skip
 # Those that a reader of a story must not miss: they are answered only when no process can tell the story before.
-WARNING_KINDS = frozenset({"lot.held", "lot.recalled", "recall.opened"})
+WARNING_KINDS = frozenset({"lot.inspected", "lot.held", "lot.recalled", "recall.opened"})
 MAX_ENTRIES = 20_000
 MAX_BYTES = 64_000_000
 MAX_ENTRY_BYTES = 2_000_000
@@ -145,6 +145,11 @@ class Kept:
     opened: Callable[[], None] | None = None
     day: date | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes of memory, roughly: the body, its ids, and what the rest takes."""
+        return len(self.body) + 100 * len(self.ids) + 1_000
+
 
 class ReadCache:
     """The WSGI layer. Thread-safe; bounded in entries and bytes, the oldest go first.
@@ -227,7 +232,7 @@ class ReadCache:
     def _drop(self, key: Key) -> None:
         kept = self._kept.pop(key, None)
         if kept is not None:
-            self._bytes -= len(kept.body)
+            self._bytes -= kept.size
 
     def _send(
         self, kept: Kept, environ: WSGIEnvironment, start_response: StartResponse, started: float
@@ -284,7 +289,7 @@ class ReadCache:
             with self._lock:
                 self._drop(key)
                 self._kept[key] = kept
-                self._bytes += len(body)
+                self._bytes += kept.size
                 while self._bytes > MAX_BYTES or len(self._kept) > MAX_ENTRIES:
                     self._drop(next(iter(self._kept)))
         return [body]
