@@ -212,6 +212,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "bank_account.approved": N_("复核收款账户"),
         "user.added": N_("开通用户"),
         "user.password_changed": N_("修改密码"),
+        "user.password_renewed": N_("重设密码"),
         "user.role_changed": N_("改变角色"),
         "user.disabled": N_("停用用户"),
         "user.signed_out_everywhere": N_("退出全部设备"),
@@ -247,6 +248,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "declaration.returned": N_("退回份额填报"),
         "declaration.withdrawn": N_("撤回份额填报"),
         "period.closed": N_("月度关账"),
+        "notice.address_set": N_("设定通知地址"),
     },
     # What a fact is about, and the way by which its act came in.
     "fact_subject": {
