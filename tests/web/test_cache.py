@@ -155,7 +155,7 @@ def test_the_cache_is_bounded(tmp_path: Path) -> None:
     for n in range(cache.MAX_ENTRIES + 10):
         get(layer, query_string=f"n={n}")
     assert len(layer._kept) == cache.MAX_ENTRIES
-    assert layer._bytes == sum(len(kept.body) for kept in layer._kept.values())
+    assert layer._bytes == sum(kept.size for kept in layer._kept.values())
     assert get(layer, query_string="n=0")[0] != b"body1"
 
 
