@@ -8,6 +8,7 @@ from uuid import UUID
 
 from flask import Blueprint, request, url_for
 from flask_babel import gettext
+from markupsafe import Markup
 from marshmallow import Schema, ValidationError, fields, validate
 
 from marketplace.actors import Permission
@@ -20,10 +21,12 @@ from marketplace.orders import purchasing
 from marketplace.orders.api import purchase_wish
 from marketplace.orders.schemas import BUYING, FUNDS, PurchaseIn
 from marketplace.unit_of_work import retrying
+from marketplace.values import MAX_LINES, MAX_QUANTITY
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import (
     FormInvalid,
     Shown,
+    current_form,
     done,
     form,
     page_once,
@@ -179,9 +182,32 @@ def _take(lines: list[Line], place: int, value: str) -> None:
         del lines[place]
 
 
-def _shown(basket: Basket | None = None) -> Shown:
+def _as_typed() -> Basket | None:
+    """The lines of a form that was refused, though some may be wrong; None when there are none."""
+    if current_form().refusal is None:
+        return None
+    lines: list[Line] = []
+    while f"lines-{len(lines)}-product_id" in request.form and len(lines) < MAX_LINES:
+        product_id = _uuid(request.form[f"lines-{len(lines)}-product_id"])
+        if product_id is None:
+            return None
+        amount = amounts.thousandths(request.form.get(f"lines-{len(lines)}-quantity", ""))
+        lines.append(Line(product_id, min(max(1, -(-(amount or 0) // 1000)), MAX_QUANTITY)))
+    return Basket(tuple(lines)) if lines else None
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _shown() -> Shown:
     actor = current_actor()
-    kept = basket if basket is not None else baskets.own_basket(db.session(), actor)
+    kept = baskets.own_basket(db.session(), actor)
+    if not kept.lines:
+        kept = _as_typed() or kept
     found = basket_views.basket_page(db.session(), actor, kept)
     payers = [(key, f"{title}（{word('purpose', purpose)}）") for key, title, purpose in found["payers"]]
     return page(
@@ -218,7 +244,11 @@ def add() -> Shown:
         key = request.form.get("_once", "")[:32]
         baskets.keep(actor, baskets.put_in_once(baskets.own_basket(session, actor), line, key))
         said = gettext("已放进采购单：%(name)s %(quantity)s%(unit)s", **_words(line, goods))
-        return went(safe_next(request.form.get("_next"), url_for(".basket")), said)
+        target = safe_next(request.form.get("_next"), url_for(".basket"))
+        if target != url_for(".basket"):
+            link = Markup('<a href="{}">{}</a>').format(url_for(".basket"), gettext("去采购单"))
+            said = Markup("{}　{}").format(said, link)
+        return went(target, said)
     return _shown()
 
 

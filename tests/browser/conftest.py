@@ -71,7 +71,11 @@ def person(browser: Browser, browser_site: Site) -> Iterator[Person]:
 
 
 def _refused(text: str) -> bool:
-    """Chromium writes every 4xx answer to the console; a refused form is one on purpose."""
+    """Chromium writes every 4xx answer to the console, and every request while a test has taken the signal away."""
     return "Failed to load resource" in text and any(
-        f"status of {n}" in text for n in (401, 403, 404, 409, 422, 429)
+        sign in text
+        for sign in (
+            "net::ERR_INTERNET_DISCONNECTED",
+            *(f"status of {n}" for n in (401, 403, 404, 409, 422, 429)),
+        )
     )

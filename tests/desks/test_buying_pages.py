@@ -1,0 +1,573 @@
+"""The buyer's desk as a person uses it, by form: basket, submission, orders, acceptance, the ledger."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+from psycopg import sql
+from werkzeug.test import TestResponse
+
+from marketplace.clock import today
+from tests.conftest import PASSWORD
+from tests.story import Story, Teller
+
+ORIGIN = {"Origin": "http://localhost"}
+
+
+class Person:
+    """A signed-in browser without scripts."""
+
+    def __init__(self, app: Flask, username: str) -> None:
+        self.client: FlaskClient = app.test_client()
+        answer = self.client.post(
+            "/sign-in", data={"username": username, "password": PASSWORD}, headers=ORIGIN
+        )
+        assert answer.status_code == 303
+
+    def see(self, path: str) -> str:
+        answer = self.client.get(path)
+        assert answer.status_code == 200, f"{path}: {answer.status_code}"
+        return answer.get_data(as_text=True)
+
+    def send(self, path: str, data: dict[str, Any]) -> TestResponse:
+        return self.client.post(path, data=data, headers=ORIGIN)
+
+    def key(self, path: str) -> str:
+        found = re.search(r'name="_once" value="([0-9a-f]{32})"', self.see(path))
+        assert found is not None
+        return found[1]
+
+
+@pytest.fixture(scope="module")
+def teller(app: Flask, sign_in: Callable[[str], dict[str, str]]) -> Teller:
+    return Teller(app, sign_in)
+
+
+@pytest.fixture
+def buyer(app: Flask) -> Person:
+    return Person(app, "canteen.buyer")
+
+
+@pytest.fixture
+def manager(app: Flask) -> Person:
+    return Person(app, "canteen.manager")
+
+
+@pytest.fixture(autouse=True)
+def _empty_baskets(owner: psycopg.Connection) -> Iterator[None]:
+    yield
+    owner.execute("delete from basket_draft")
+
+
+def product(teller: Teller, place: int = 0) -> dict[str, Any]:
+    return teller.products()[place]
+
+
+def filled(goods: dict[str, Any], quantity: object, **changes: Any) -> dict[str, Any]:
+    """The basket's form with one line."""
+    return {
+        "purpose": "canteen",
+        "deliver_on": (today() + timedelta(days=3)).isoformat(),
+        "deliver_to-name": "王芳",
+        "deliver_to-phone": "13800000000",
+        "deliver_to-address": "崆峒区柳湖路1号",
+        "lines-0-product_id": goods["id"],
+        "lines-0-quantity": str(quantity),
+        "lines-0-unit": "pack",
+        **changes,
+    }
+
+
+def count(owner: psycopg.Connection, rows: LiteralString, *values: object) -> int:
+    row = owner.execute(sql.SQL("select count(*) from ") + sql.SQL(rows), values).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def texts(answer: TestResponse) -> set[str]:
+    """All texts of a spreadsheet."""
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as book:
+        content = book.read("xl/sharedStrings.xml").decode()
+    return set(re.findall(r"<t[^>]*>([^<]*)</t>", content))
+
+
+def basket(owner: psycopg.Connection) -> list[dict[str, Any]]:
+    row = owner.execute("select content from basket_draft where name = ''").fetchone()
+    return [] if row is None else list(row[0]["lines"])
+
+
+def test_an_empty_basket_says_what_to_do(buyer: Person) -> None:
+    assert "采购单是空的" in buyer.see("/buy/basket")
+
+
+def test_packs_are_put_in_once_though_the_form_was_sent_twice(
+    buyer: Person, teller: Teller, owner: psycopg.Connection
+) -> None:
+    goods = product(teller)
+    form = {"product_id": goods["id"], "quantity": goods["min_order_quantity"], "_once": "a" * 32}
+    assert buyer.send("/buy/basket/add", form).status_code == 303
+    assert buyer.send("/buy/basket/add", form).status_code == 303
+    assert [line["quantity"] for line in basket(owner)] == [goods["min_order_quantity"]]
+    assert goods["name"] in buyer.see("/buy/basket")
+
+
+def test_a_weight_in_jin_becomes_whole_packs_and_says_the_difference(
+    buyer: Person, teller: Teller, owner: psycopg.Connection
+) -> None:
+    goods = next(p for p in teller.products() if p["pack"]["net_g"] == 10_000 and p["order_multiple"] == 1)
+    unit = goods["pack"]["unit"]
+    buyer.send("/buy/basket/add", {"product_id": goods["id"], "quantity": "1,250", "unit": "jin"})
+    assert [line["quantity"] for line in basket(owner)] == [63]
+    assert f"1,250斤是62.5{unit}。按整件取63{unit}（1260斤，多10斤）" in buyer.see("/buy/basket")
+
+
+def test_a_quantity_that_is_none_is_told_at_its_field_and_kept(buyer: Person, teller: Teller) -> None:
+    answer = buyer.send("/buy/basket", filled(product(teller), "一百"))
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert "请填数量，如60或62.5" in page
+    assert 'href="#f-lines-0-quantity"' in page
+    assert 'value="一百"' in page
+    assert 'value="王芳"' in page
+
+
+def test_a_basket_is_submitted_once_and_emptied(
+    buyer: Person, teller: Teller, owner: psycopg.Connection
+) -> None:
+    goods = product(teller)
+    buyer.send("/buy/basket/add", {"product_id": goods["id"], "quantity": goods["min_order_quantity"]})
+    before = count(owner, "purchase")
+    form = filled(goods, goods["min_order_quantity"], _once=buyer.key("/buy/basket"))
+    first = buyer.send("/buy/basket/submit", form)
+    second = buyer.send("/buy/basket/submit", form)
+    assert (first.status_code, second.status_code) == (303, 303)
+    assert first.location == second.location
+    assert re.fullmatch(r"/purchases/[0-9a-f-]{36}", first.location)
+    assert count(owner, "purchase") == before + 1
+    assert basket(owner) == []
+    page = buyer.see(first.location)
+    assert "等管理员审批" in page
+    assert "撤回" in page
+
+
+def test_a_shortage_is_told_at_its_line_with_what_is_left_as_one_button(
+    buyer: Person, teller: Teller, owner: psycopg.Connection
+) -> None:
+    goods = product(teller)
+    free, multiple = goods["available_quantity"], goods["order_multiple"]
+    asked = (free // multiple + 5) * multiple
+    buyer.send("/buy/basket/add", {"product_id": goods["id"], "quantity": asked})
+    before = count(owner, "purchase")
+    answer = buyer.send("/buy/basket/submit", filled(goods, asked, _once="b" * 32))
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 409
+    assert f"只剩{free:,}{goods['pack']['unit']}" in page
+    take = free - free % multiple
+    assert f'name="_take" value="0:{take}"' in page
+    assert 'value="王芳"' in page
+    assert count(owner, "purchase") == before
+    buyer.send("/buy/basket", {**filled(goods, asked), "_take": f"0:{take}"})
+    assert [line["quantity"] for line in basket(owner)] == [take]
+
+
+def test_a_price_that_changed_since_it_was_seen_is_not_ordered(
+    buyer: Person, teller: Teller, owner: psycopg.Connection
+) -> None:
+    goods = product(teller, 1)
+    buyer.send("/buy/basket/add", {"product_id": goods["id"], "quantity": goods["min_order_quantity"]})
+    mark = re.search(r'name="_mark" value="([0-9a-f]+)"', buyer.see("/buy/basket"))
+    assert mark is not None
+    owner.execute("update price_tier set price_fen = price_fen + 100 where product_id = %s", (goods["id"],))
+    before = count(owner, "purchase")
+    try:
+        form = filled(goods, goods["min_order_quantity"], _once="c" * 32, _mark=mark[1])
+        answer = buyer.send("/buy/basket/submit", form)
+        page = answer.get_data(as_text=True)
+    finally:
+        owner.execute(
+            "update price_tier set price_fen = price_fen - 100 where product_id = %s", (goods["id"],)
+        )
+    assert answer.status_code == 422
+    assert "价格刚刚变了" in page
+    assert count(owner, "purchase") == before
+
+
+def test_a_line_is_split_over_two_days_and_removed(
+    buyer: Person, teller: Teller, owner: psycopg.Connection
+) -> None:
+    goods = product(teller)
+    buyer.send("/buy/basket", {**filled(goods, 10), "_split": "0"})
+    assert [line["quantity"] for line in basket(owner)] == [5, 5]
+    buyer.send("/buy/basket", {**filled(goods, 10), "_remove": "0"})
+    assert basket(owner) == []
+
+
+def test_a_template_is_saved_loaded_and_deleted_by_its_own_unit_alone(
+    app: Flask, buyer: Person, teller: Teller, owner: psycopg.Connection
+) -> None:
+    goods = product(teller)
+    answer = buyer.send("/buy/templates", {**filled(goods, 20), "template_name": "每周三", "_act": "save"})
+    assert answer.status_code == 303
+    row = owner.execute("select id, content from basket_draft where name = '每周三'").fetchone()
+    assert row is not None
+    assert "13800000000" not in str(row[1])
+    assert "每周三" in buyer.see("/buy/templates")
+    stranger = Person(app, "canteen2.buyer")
+    assert "每周三" not in stranger.see("/buy/templates")
+    given = {"template_id": str(row[0]), "_act": "load"}
+    assert stranger.send("/buy/templates", given).status_code == 404
+    assert stranger.send("/buy/templates", {**given, "_act": "delete"}).status_code == 404
+    owner.execute("delete from basket_draft where name = ''")
+    assert buyer.send("/buy/templates", given).status_code == 303
+    assert [line["quantity"] for line in basket(owner)] == [20]
+    assert buyer.send("/buy/templates", {**given, "_act": "delete"}).status_code == 303
+    assert count(owner, "basket_draft where name <> ''") == 0
+
+
+def test_a_template_without_a_name_asks_for_one_and_keeps_the_basket(
+    buyer: Person, teller: Teller, owner: psycopg.Connection
+) -> None:
+    answer = buyer.send("/buy/templates", {**filled(product(teller), 20), "_act": "save"})
+    assert answer.status_code == 422
+    assert "给常用单起个名字" in answer.get_data(as_text=True)
+    assert [line["quantity"] for line in basket(owner)] == [20]
+
+
+def test_an_order_is_bought_again(
+    app: Flask, buyer: Person, teller: Teller, owner: psycopg.Connection
+) -> None:
+    story = teller.play("approved")
+    path = f"/orders/{story.order_id}/again"
+    assert "再买一次" in buyer.see(path)
+    assert buyer.send(path, {}).status_code == 303
+    wanted = [line["quantity"] for line in story.purchase["orders"][0]["lines"]]
+    assert [line["quantity"] for line in basket(owner)] == wanted
+    assert Person(app, "canteen2.buyer").client.get(path).status_code == 404
+
+
+def test_the_desk_lists_what_waits_for_the_buyer(buyer: Person, teller: Teller) -> None:
+    story = teller.play("shipped")
+    page = buyer.see("/buy")
+    assert "开始验收" in page
+    assert f"/orders/{story.order_id}/accept" in page
+    assert story.order["number"] in buyer.see("/orders?tab=mine")
+    assert story.order["number"] not in buyer.see("/orders?tab=theirs")
+
+
+def test_the_desk_shows_how_far_the_year_has_come(buyer: Person, manager: Person, teller: Teller) -> None:
+    assert "年预留份额</h2>" not in buyer.see("/buy")
+    agency = teller.ask("GET", "/me", "canteen.manager")["organisation"]["id"]
+    declared = teller.ask(
+        "POST",
+        "/declarations",
+        "canteen.manager",
+        {
+            "agency_id": agency, "year": today().year, "canteen": "own", "base_fen": 100_000_000, "share_bp": 1500,
+            "contact": "办公室",
+        },
+    )  # fmt: skip
+    teller.ask("POST", f"/declarations/{declared['id']}/submit", "canteen.manager")
+    teller.ask("POST", f"/declarations/{declared['id']}/approve", "finance.reviewer")
+    for page in (buyer.see("/buy"), manager.see("/manage")):
+        assert f"{today().year}年预留份额</h2>" in page
+        assert "应完成15.00万元" in page
+
+
+def test_the_orders_are_a_sheet(buyer: Person, teller: Teller) -> None:
+    story = teller.play("approved")
+    answer = buyer.client.get("/orders?format=xlsx")
+    assert story.purchase["orders"][0]["number"] in texts(answer)
+
+
+@pytest.mark.parametrize(
+    "username", ["canteen.buyer", "canteen.manager", "coop.seller", "county.office", "finance.reviewer"]
+)
+def test_every_side_reads_the_order_and_only_the_parties_its_persons(
+    app: Flask, teller: Teller, username: str
+) -> None:
+    story = teller.play("accepted")
+    page = Person(app, username).see(f"/orders/{story.order_id}")
+    assert story.order["number"] in page
+    party = username in ("canteen.buyer", "canteen.manager", "coop.seller")
+    assert ("13800000000" in page) is party
+    assert ("马师傅" in page) is party
+    message = re.search(r'data-copy="([^"]*)"', page)
+    assert message is not None
+    assert "13800000000" not in message[1]
+    assert "王芳" not in message[1]
+    assert story.order_id in message[1]
+
+
+def test_an_order_of_others_is_absent(app: Flask, teller: Teller) -> None:
+    story = teller.play("accepted")
+    for username in ("canteen2.buyer", "coop2.seller"):
+        person = Person(app, username)
+        for path in (f"/orders/{story.order_id}", f"/orders/{story.order_id}/cancel"):
+            assert person.client.get(path).status_code == 404
+    stranger = Person(app, "canteen2.buyer")
+    for path in ("accept", "evaluate", "again"):
+        assert stranger.client.get(f"/orders/{story.order_id}/{path}").status_code == 404
+    assert stranger.client.get(f"/purchases/{story.purchase['id']}").status_code == 404
+
+
+def test_a_seller_has_no_basket(app: Flask) -> None:
+    seller = Person(app, "coop.seller")
+    for path in ("/buy", "/buy/basket", "/buy/templates", "/buy/ledger", "/scan", "/purchases"):
+        assert seller.client.get(path).status_code == 403
+
+
+def test_a_confirmed_order_is_cancelled_when_both_sides_agree(
+    app: Flask, buyer: Person, teller: Teller
+) -> None:
+    story = teller.play("confirmed")
+    path = f"/orders/{story.order_id}/cancel"
+    assert "提出后要对方同意" in buyer.see(path)
+    answer = buyer.send(path, {"reason": "", "_once": buyer.key(path)})
+    assert answer.status_code == 422
+    answer = buyer.send(path, {"reason": "停电停课", "_once": buyer.key(path)})
+    assert answer.status_code == 303
+    assert "等对方同意取消" in buyer.see(f"/orders/{story.order_id}")
+    seller = Person(app, "coop.seller")
+    assert "对方提出取消这个订单" in seller.see(path)
+    assert seller.send(path, {"reason": "同意", "_once": seller.key(path)}).status_code == 303
+    assert "已取消" in buyer.see(f"/orders/{story.order_id}")
+
+
+def photo(colour: str) -> tuple[io.BytesIO, str]:
+    content = io.BytesIO()
+    Image.new("RGB", (60, 40), colour).save(content, "JPEG")
+    content.seek(0)
+    return content, f"{colour}.jpg"
+
+
+def lots_of(story: Story) -> list[dict[str, Any]]:
+    return [row for shipment in story.order["shipments"] for row in shipment["lines"]]
+
+
+def accept_form(story: Story, refused: int, **changes: Any) -> dict[str, Any]:
+    form: dict[str, Any] = {"inspectors-0": "李师傅", "inspectors-1": "王老师"}
+    for place, lot in enumerate(lots_of(story)):
+        back = refused if place == 0 else 0
+        form |= {
+            f"lines-{place}-line_id": lot["line_id"],
+            f"lines-{place}-trace_code": lot["trace_code"],
+            f"lines-{place}-accepted_quantity": lot["quantity"] - back,
+            f"lines-{place}-refused_quantity": back,
+        }
+    return {**form, **changes}
+
+
+def test_goods_are_taken_over_with_photos_and_one_refused_pack(
+    buyer: Person, teller: Teller, owner: psycopg.Connection
+) -> None:
+    story = teller.play("shipped")
+    path = f"/orders/{story.order_id}/accept"
+    form = accept_form(story, 1, _once=buyer.key(path), **{"lines-0-reason": "磕碰、压伤"})
+    answer = buyer.send(path, {**form, "photos": [photo("red"), photo("blue")]})
+    assert answer.status_code == 303
+    assert answer.location == f"/orders/{story.order_id}"
+    row = owner.execute(
+        "select a.inspectors, d.content_type, d.filename from acceptance a join document d on d.id = a.document_id"
+        " where a.order_id = %s",
+        (story.order_id,),
+    ).fetchone()
+    assert row == (["李师傅", "王老师"], "application/pdf", "验收照片.pdf")
+    page = buyer.see(f"/orders/{story.order_id}")
+    assert "磕碰、压伤" in page
+    assert "没有等验收的货" in buyer.see(path)
+
+
+def test_an_acceptance_sent_twice_is_one(buyer: Person, teller: Teller, owner: psycopg.Connection) -> None:
+    story = teller.play("shipped")
+    path = f"/orders/{story.order_id}/accept"
+    form = accept_form(story, 0, _once=buyer.key(path))
+    first, second = buyer.send(path, form), buyer.send(path, form)
+    assert (first.status_code, second.status_code) == (303, 303)
+    assert count(owner, "acceptance where order_id = %s", story.order_id) == 1
+
+
+def test_a_wrong_acceptance_keeps_what_was_typed_and_the_photo(
+    buyer: Person, teller: Teller, owner: psycopg.Connection
+) -> None:
+    story = teller.play("shipped")
+    path = f"/orders/{story.order_id}/accept"
+    lot = lots_of(story)[0]
+    form = accept_form(story, 0, _once=buyer.key(path))
+    form["lines-0-refused_quantity"] = 3
+    answer = buyer.send(path, {**form, "photos": photo("red")})
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert "拒收改成0" in page
+    assert "拒收或降价要写明原因" in page
+    kept = re.search(r'name="document_id" value="([0-9a-f-]{36})"', page)
+    assert kept is not None
+    assert count(owner, "acceptance where order_id = %s", story.order_id) == 0
+    form["lines-0-refused_quantity"] = 0
+    assert buyer.send(path, {**form, "document_id": kept[1]}).status_code == 303
+    row = owner.execute(
+        "select document_id::text from acceptance where order_id = %s", (story.order_id,)
+    ).fetchone()
+    assert row == (kept[1],)
+    assert lot["quantity"] > 0
+
+
+def test_a_school_names_two_inspectors(buyer: Person, teller: Teller) -> None:
+    story = teller.play("shipped")
+    path = f"/orders/{story.order_id}/accept"
+    form = {**accept_form(story, 0, _once=buyer.key(path)), "inspectors-1": ""}
+    answer = buyer.send(path, form)
+    assert answer.status_code == 422
+    assert "本单位验收要有2名验收人" in answer.get_data(as_text=True)
+
+
+def test_a_lot_that_is_not_ticked_waits_for_the_next_time(
+    buyer: Person, teller: Teller, owner: psycopg.Connection
+) -> None:
+    story = teller.play("shipped")
+    path = f"/orders/{story.order_id}/accept"
+    form = accept_form(story, 0, _once=buyer.key(path))
+    del form["lines-0-line_id"]
+    answer = buyer.send(path, form)
+    if len(lots_of(story)) == 1:
+        assert answer.status_code == 422
+        assert count(owner, "acceptance where order_id = %s", story.order_id) == 0
+    else:
+        assert answer.status_code == 303
+
+
+def test_more_than_six_photos_are_refused(buyer: Person, teller: Teller) -> None:
+    story = teller.play("shipped")
+    path = f"/orders/{story.order_id}/accept"
+    form = accept_form(story, 0, _once=buyer.key(path), photos=[photo("red") for _ in range(7)])
+    answer = buyer.send(path, form)
+    assert answer.status_code == 422
+    assert "一次最多6张照片" in answer.get_data(as_text=True)
+
+
+def test_a_code_leads_to_its_acceptance_and_later_to_its_story(buyer: Person, teller: Teller) -> None:
+    story = teller.play("shipped")
+    code = lots_of(story)[0]["trace_code"]
+    found = buyer.send("/scan", {"code": "-".join(re.findall(".{5}", code)).lower()})
+    assert found.status_code == 303
+    assert "/accept#lot-" in found.location
+    told = buyer.client.post("/scan", data={"code": code}, headers={**ORIGIN, "Accept": "application/json"})
+    assert told.get_json()["trace_code"] == code
+    answer = buyer.send("/scan", {"code": "ABC"})
+    assert answer.status_code == 422
+    assert "追溯码是20位字母和数字" in answer.get_data(as_text=True)
+
+
+def test_a_paid_order_is_evaluated_by_form(buyer: Person, teller: Teller) -> None:
+    story = teller.play("paid")
+    path = f"/orders/{story.order_id}/evaluate"
+    answer = buyer.send(path, {"score": "4", "comment": "新鲜", "_once": buyer.key(path)})
+    assert answer.status_code == 303
+    page = buyer.see(f"/orders/{story.order_id}")
+    assert "<b>4</b>/5" in page
+    assert "新鲜" in page
+    assert "现在不用评价" in buyer.see(path)
+
+
+def test_the_ledger_of_a_month_holds_every_lot_that_was_taken_over(
+    app: Flask, buyer: Person, teller: Teller
+) -> None:
+    story = teller.play("accepted")
+    month = f"{today():%Y-%m}"
+    page = buyer.see(f"/buy/ledger?month={month}")
+    assert story.order["number"] in page
+    answer = buyer.client.get(f"/buy/ledger?month={month}&format=xlsx")
+    assert story.order["number"] in texts(answer)
+    assert story.order["number"] not in Person(app, "canteen2.buyer").see("/buy/ledger")
+    assert "这个月还没有验收" in buyer.see("/buy/ledger?month=2025-01")
+
+
+def test_a_manager_approves_by_form_and_sees_the_prices_of_the_last_time(
+    manager: Person, teller: Teller
+) -> None:
+    teller.play("approved")
+    story = teller.play("submitted")
+    number = story.purchase["number"]
+    assert number in manager.see("/manage")
+    assert number in manager.see("/manage/approvals")
+    path = f"/purchases/{story.purchase['id']}/approve"
+    assert "没变" in manager.see(path)
+    form = {"_once": manager.key(path)}
+    first, second = manager.send(path, form), manager.send(path, form)
+    assert (first.status_code, second.status_code) == (303, 303)
+    assert number not in manager.see("/manage/approvals")
+    assert "现在不用审批" in manager.see(path)
+
+
+def test_a_manager_sends_a_purchase_back_with_a_reason(
+    buyer: Person, manager: Person, teller: Teller
+) -> None:
+    story = teller.play("submitted")
+    path = f"/purchases/{story.purchase['id']}/reject"
+    answer = manager.send(path, {"reason": "  ", "_once": manager.key(path)})
+    assert answer.status_code == 422
+    answer = manager.send(path, {"reason": "数量减到40箱", "_once": manager.key(path)})
+    assert answer.status_code == 303
+    page = buyer.see(f"/purchases/{story.purchase['id']}")
+    assert "管理员退回" in page
+    assert "数量减到40箱" in page
+
+
+def test_another_units_manager_decides_nothing(app: Flask, teller: Teller) -> None:
+    story = teller.play("submitted")
+    stranger = Person(app, "canteen2.manager")
+    for act in ("approve", "reject"):
+        path = f"/purchases/{story.purchase['id']}/{act}"
+        assert stranger.client.get(path).status_code == 404
+        assert stranger.send(path, {"reason": "不要"}).status_code == 404
+
+
+def test_a_purchase_is_withdrawn_by_form(buyer: Person, teller: Teller) -> None:
+    story = teller.play("submitted")
+    path = f"/purchases/{story.purchase['id']}/cancel"
+    answer = buyer.send(path, {"reason": "下错单", "_once": buyer.key(path)})
+    assert answer.status_code == 303
+    assert "已撤回，库存已放回" in buyer.see(f"/purchases/{story.purchase['id']}")
+    assert "不能整张撤回了" in buyer.see(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "most"), [("/buy", 25), ("/orders", 20), ("/purchases", 12), ("/buy/ledger", 10)]
+)
+def test_a_page_asks_the_database_the_same_number_of_times_however_many_rows(
+    app: Flask, buyer: Person, teller: Teller, path: str, most: int
+) -> None:
+    import sqlalchemy as sa
+
+    from marketplace.database import db
+
+    def statements() -> int:
+        seen: list[str] = []
+        with app.app_context():
+            engine = db.engine
+
+        def note(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
+            seen.append(statement)
+
+        sa.event.listen(engine, "before_cursor_execute", note)
+        try:
+            buyer.see(path)
+        finally:
+            sa.event.remove(engine, "before_cursor_execute", note)
+        return len(seen)
+
+    buyer.see(path)
+    before = statements()
+    teller.play("accepted")
+    teller.play("shipped")
+    assert statements() == before
+    assert before <= most
