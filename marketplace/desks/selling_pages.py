@@ -27,7 +27,7 @@ from marketplace.unit_of_work import Once, retrying
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, read_query
 from marketplace.web.language import translated
-from marketplace.web.pages import endpoint_exists, page
+from marketplace.web.pages import page
 from marketplace.web.schemas import InSchema
 from marketplace.web.words import WORDS
 
@@ -107,9 +107,7 @@ def moves() -> list[tuple[str, str]]:
 
 def to_order(order_id: UUID) -> Once:
     """One effect, then to the order."""
-    if endpoint_exists("trading.order"):
-        return page_once("trading.order", order_id=order_id)
-    return page_once("selling.today")
+    return page_once("trading.order", order_id=order_id)
 
 
 @blp.route("/orders/<uuid:order_id>/confirm", methods=["GET", "POST"])
