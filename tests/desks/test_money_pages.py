@@ -323,3 +323,46 @@ def test_an_account_is_proposed_by_one_and_approved_by_another(
     second.post(place[1], _once=hidden(second.get(place[1]), "_once"))
     assert "已批准，等生效" in seller.get("/sell/bank-accounts")
     Visitor(app, "coop2.seller").get(place[1], 404)
+
+
+def test_a_form_that_is_open_twice_pays_once(trader: Trader, buyer: Visitor) -> None:
+    order = trader.accepted_order()
+    path = f"/payments/new?order_id={order['id']}"
+    one, two = hidden(buyer.get(path), "_once"), hidden(buyer.get(path), "_once")
+    assert one != two
+    fields = {"orders-0-order_id": order["id"]}
+    first = buyer.post(path, _once=one, **fields).headers["Location"]
+    second = buyer.post(path, 409, _once=two, **fields).get_data(as_text=True)
+    assert f"订单{order['number']}没有剩余金额" in second
+    changed = buyer.post(path, 422, _once=one, **fields | {"orders-0-amount_fen": "1"}).get_data(as_text=True)
+    assert "这张表已经交过一次" in changed
+    opened = trader.call("GET", f"/payments?order_id={order['id']}", "canteen.buyer")["items"]
+    assert [p["id"] for p in opened] == [first.removeprefix("/payments/")]
+
+
+def test_one_invoice_and_one_payment_cover_several_orders(
+    trader: Trader, seller: Visitor, buyer: Visitor
+) -> None:
+    orders = [trader.accepted_order() for _ in range(2)]
+    path = f"/orders/{orders[0]['id']}/invoice"
+    total = sum(o["accepted_fen"] for o in orders)
+    text = seller.post(
+        path, 200, _read="1", file=(io.BytesIO(paper(total, "24622000000012345777")), "票.xml")
+    ).get_data(as_text=True)
+    assert orders[1]["number"] in text
+    both = invoice_fields(
+        text, orders[0], **{"orders-1-order_id": orders[1]["id"], "orders-2-amount_fen": "1"}
+    )
+    place = seller.post(path, **both).headers["Location"]
+    shown = buyer.get(place)
+    assert all(o["number"] in shown for o in orders)
+
+    pay = f"/payments/new?order_id={orders[0]['id']}"
+    once = hidden(buyer.get(pay), "_once")
+    part = {
+        "orders-0-order_id": orders[0]["id"],
+        "orders-5-order_id": orders[1]["id"],
+        "orders-5-amount_fen": "0.01",
+    }
+    paid = buyer.get(buyer.post(pay, _once=once, **part).headers["Location"])
+    assert f"<h1>{yuan(orders[0]['accepted_fen'] + 1)}元</h1>" in paid
