@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from datetime import time as day_time
+from itertools import groupby
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -36,7 +37,7 @@ ON_SHELF = sa.and_(
     Product.state == ProductState.RECOGNISED,
     Product.seller_id.in_(sa.select(Organisation.id).where(Organisation.disabled_at.is_(None))),
 )
-ROWS_OF_CALENDAR = 20
+MAIN_KINDS = 20
 MOST_POLICIES = 500
 MOST_KEPT = 200
 
@@ -146,34 +147,66 @@ def county(session: Session, code: str, year: int) -> dict[str, Any]:
 
 
 def calendar(session: Session, month: int, county_code: str | None = None) -> list[dict[str, Any]]:
-    """Kinds of goods with a season, by their harvest: {family, counties, products, season, sign, category, now}.
+    """Kinds of goods with a season, by their harvest: {family, counties, products, season, sign, wait, main, places}.
 
-    `now`: they are harvested in `month` (1 to 12).
-
-    The kinds with most products come in first, goods of the whole year not at all: they have no calendar.
+    `wait` are the months until the next harvest, 0 for one in `month` (1 to 12); `places` says it for each county by
+    name. `main` are the kinds with most products. Goods of the whole year are left out: they have no calendar.
     """
     statement = (
         sa.select(
             Product.family,
+            Region.name.label("county"),
             sa.func.min(Product.category_code).label("category"),
             sa.func.count().label("products"),
             sa.func.array_agg(sa.distinct(Product.season)).label("seasons"),
-            sa.func.array_agg(sa.distinct(Region.name)).label("counties"),
         )
         .join(Region, Region.code == Product.county_code)
         .where(ON_SHELF, Product.season.is_not(None))
-        .group_by(Product.family)
-        .order_by(sa.func.count().desc(), Product.family)
+        .group_by(Product.family, Region.name)
+        .order_by(Product.family, Region.name)
     )
     if county_code is not None:
         statement = statement.where(Product.county_code == county_code)
-    rows: list[dict[str, Any]] = []
-    for row in session.execute(statement):
-        season = _together([season_of(text) for text in sorted(row.seasons)])
-        if season.harvest and not season.all_year and len(rows) < ROWS_OF_CALENDAR:
-            sign = sign_of(row.category, row.family)
-            rows.append({**row._mapping, "season": season, "sign": sign, "now": month in season.harvest})
+    found = [
+        _kind(list(group), month) for _, group in groupby(session.execute(statement), lambda r: r.family)
+    ]
+    rows = [row for row in found if row["season"].harvest and not row["season"].all_year]
+    for place, row in enumerate(sorted(rows, key=lambda row: (-row["products"], row["family"]))):
+        row["main"] = place < MAIN_KINDS
     return sorted(rows, key=lambda row: (_begin(row["season"].harvest), row["family"]))
+
+
+def _kind(rows: list[Any], month: int) -> dict[str, Any]:
+    """One kind of goods from its rows by county."""
+    own = {row.county: _together([season_of(text) for text in sorted(row.seasons)]) for row in rows}
+    season = _together(list(own.values()))
+    return {
+        "family": rows[0].family,
+        "counties": list(own),
+        "products": sum(row.products for row in rows),
+        "season": season,
+        "sign": sign_of(min(row.category for row in rows), rows[0].family),
+        "wait": _wait(season, month),
+        "places": {name: _wait(there, month) for name, there in own.items()},
+    }
+
+
+def _wait(season: Season, month: int) -> int:
+    return min(((m - month) % 12 for m in season.harvest), default=12)
+
+
+def next_harvests(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Of each county, by name, the kind that is harvested now or next; of several the one that fewest others have."""
+    told = [
+        {"family": row["family"], "wait": wait, "county": name, "others": len(row["places"])}
+        for row in rows
+        for name, wait in row["places"].items()
+        if wait < 12
+    ]
+    found: dict[str, dict[str, Any]] = {}
+    for one in sorted(told, key=lambda one: (one["wait"], one["others"], one["family"])):
+        found.setdefault(one["county"], one)
+    return found
 
 
 def _together(seasons: list[Season]) -> Season:

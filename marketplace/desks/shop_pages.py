@@ -74,7 +74,8 @@ def home() -> str:
         "shop/home.html",
         year=year,
         figures=figures,
-        calendar=calendar,
+        calendar=[row for row in calendar if row["main"]],
+        seasons=house.next_harvests(calendar),
         counties=counties,
         month=today().month,
     )

@@ -399,3 +399,16 @@ def test_an_old_story_of_a_lot_speaks_english_too(client: FlaskClient, things: d
 def _chinese_again(client: FlaskClient) -> Iterator[None]:
     yield
     client.delete_cookie("language")
+
+
+def test_each_county_names_what_it_harvests_next(app: Flask) -> None:
+    with app.app_context():
+        rows = house.calendar(db.session(), 10)
+        found = house.next_harvests(rows)
+    assert len(found) == 7
+    assert found["华亭市"]["wait"] == 0
+    assert all(0 <= one["wait"] < 12 for one in found.values())
+    apples = next(row for row in rows if row["family"] == "苹果")
+    assert apples["season"].harvest == {9, 10, 11}
+    assert apples["places"]["静宁县"] == 0
+    assert "面" not in {row["family"] for row in rows}
