@@ -23,6 +23,7 @@ class Settings:
     secret_key: str = field(repr=False)
     field_key: str = field(repr=False)
     trace_keys: tuple[str, ...] = field(repr=False)
+    key_pepper: str = field(repr=False)
     checkpoint_key: str | None = field(repr=False)
     public_base_url: str
     platform_name: str
@@ -154,6 +155,7 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
         secret_key=secret("SECRET_KEY"),
         field_key=secret("FIELD_KEY"),
         trace_keys=tuple(secret("TRACE_KEYS").split(",")),
+        key_pepper=secret("KEY_PEPPER"),
         checkpoint_key=_checkpoint_key(env, production),
         public_base_url=base_url.rstrip("/"),
         platform_name=env.get("PLATFORM_NAME", "平凉消费帮扶集采平台"),

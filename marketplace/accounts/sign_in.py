@@ -136,6 +136,20 @@ def _authenticate(
     return user, keys, minute
 
 
+def confirm_person(
+    settings: Settings, user_id: UUID, *, password: str, otp: str | None, address: str
+) -> None:
+    """Ask the signed-in user for the password and, where one is set up, the second factor again.
+
+    Raises BadCredentials (`bad-credentials`), OtpRequired (`otp-required`), Throttled, all counted like a sign-in.
+    """
+    with Session(db.engine) as session:
+        username = session.get_one(User, user_id).username
+    _, keys, minute = _authenticate(settings, username, password, otp, address)
+    with housekeeping(["throttle"]) as session:
+        _forget(session, keys, minute)
+
+
 def _check_second_factor(
     settings: Settings, user: User, otp: str | None, keys: list[str], minute: datetime
 ) -> None:

@@ -34,6 +34,7 @@ __all__ = [
     "ShipWish",
     "cancel_order",
     "confirm_order",
+    "end_rest",
     "lapse_order",
     "ship_order",
 ]
@@ -106,7 +107,7 @@ def lapse_order(actor: Actor, order_id: UUID) -> Reply:
         if not _is_overdue(tx, order):
             raise WrongState(state=order.state.value, event="lapse")
         lock_lines(tx, order.id)
-        _release(tx, order, state, "order.lapsed", confirmed=False)
+        end_rest(tx, order, state, "order.lapsed", confirmed=False)
         return tx.answer(queries.order_view(tx.session, actor, order_id))
 
 
@@ -138,7 +139,7 @@ def cancel_order(actor: Actor, order_id: UUID, reason: str, *, once: Once = NO_O
         else:
             # After both agreed, the reason of the one who asked stays.
             order.cancel_reason = order.cancel_reason or reason
-            _release(tx, order, state, "order.cancelled", confirmed=confirmed)
+            end_rest(tx, order, state, "order.cancelled", confirmed=confirmed)
         return tx.answer(queries.order_view(tx.session, actor, order_id))
 
 
@@ -221,7 +222,8 @@ def _is_overdue(tx: Transaction, order: Order) -> bool:
     return order.confirm_by is not None and order.confirm_by <= tx.started_at
 
 
-def _release(tx: Transaction, order: Order, state: OrderState, kind: str, *, confirmed: bool) -> None:
+def end_rest(tx: Transaction, order: Order, state: OrderState, kind: str, *, confirmed: bool) -> None:
+    """Cancel what has not left of a locked order, whose stock returns to sale; `kind` is the fact's."""
     tx.session.flush()
     released = release_orders(tx, [order.id])
     order.state = state

@@ -59,7 +59,7 @@ _OFFERS = prepare(
            (o.admitted_on is not null and o.disabled_at is null) as admitted,
            (select array_agg(array[t.min_quantity, t.price_fen] order by t.min_quantity)
               from price_tier t join price_list l on l.id = t.price_list_id
-             where t.product_id = p.id and l.code = 'public') as ladder
+             where t.product_id = p.id and l.code = cast(:price_list as text)) as ladder
     from product p join organisation o on o.id = p.seller_id
     where p.id = any(cast(:products as uuid[])) and p.state = 'recognised'
     """
@@ -179,6 +179,8 @@ class Asked:
     product_ids: list[UUID]
     today: date
     earliest: date
+    # The code of the list whose prices are asked.
+    price_list: str = "public"
 
 
 @dataclass(frozen=True)
@@ -210,10 +212,12 @@ def read_grounds(session: Session, asked: Asked) -> Grounds:
                 "year": asked.today.year,
             },
         ),
-        (_OFFERS, products),
+        (_OFFERS, {**products, "price_list": asked.price_list}),
         (_LOCK, {**products, "earliest": asked.earliest}),
     )
-    return Grounds(_context(context, asked), _offers(offers), [Candidate(*row) for row in candidates])
+    return Grounds(
+        _context(context, asked), _offers(offers, asked.price_list), [Candidate(*row) for row in candidates]
+    )
 
 
 def _context(rows: list[Row], asked: Asked) -> Context:
@@ -244,8 +248,8 @@ def _uuid_array(ids: list[UUID]) -> str:
     return "{" + ",".join(map(str, ids)) + "}"
 
 
-def _offers(rows: list[Row]) -> dict[UUID, Offer]:
-    """Each with today's public ladder; a product without one is not on sale."""
+def _offers(rows: list[Row], price_list: str) -> dict[UUID, Offer]:
+    """Each with its ladder on the list; a product without one is not on sale."""
     names = (
         "product_id", "seller_id", "seller_name", "name", "spec", "pack_unit", "net_g", "priced_by", "category_code",
         "county_code", "min_order_quantity", "order_multiple", "seller_admitted",
@@ -254,7 +258,7 @@ def _offers(rows: list[Row]) -> dict[UUID, Offer]:
         row[0]: Offer(
             **dict(zip(names, row, strict=False)),
             ladder=tuple((step[0], step[1]) for step in row[-1]),
-            price_list_code="public",
+            price_list_code=price_list,
         )
         for row in rows
         if row[-1]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from marketplace.accounts.models import Purpose
 from marketplace.actors import Actor, Permission
 from marketplace.catalog.stock import InsufficientStock
 from marketplace.errors import Conflict, Forbidden, RuleViolation
-from marketplace.orders import placing, queries
+from marketplace.orders import placing
 from marketplace.orders.allocation import Plan, Want, allocate
 from marketplace.orders.deciding import DEFAULT_CONFIRM_HOURS, end_overdue_holds
 from marketplace.orders.models import Purchase
@@ -30,6 +30,7 @@ from marketplace.orders.rules import (
     quota_agency,
 )
 from marketplace.orders.states import OrderState, PurchaseState
+from marketplace.orders.submitted import fact_data, line_row, view
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
 from marketplace.values import uuid7
 
@@ -68,6 +69,23 @@ class PurchaseWish:
     note: str | None = None
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What a channel's agreement changes of a purchase.
+
+    `confirm_by`: until when sellers may confirm, else the policy's hours. `remaining_days`: days that must be left
+    until the best-before day on delivery, by product. `told`: further members of the fact.
+    """
+
+    price_list: str = "public"
+    confirm_by: datetime | None = None
+    remaining_days: Mapping[UUID, int] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+
+PUBLIC_TERMS = Terms()
+
+
 def submit_purchase(actor: Actor, wish: PurchaseWish, *, once: Once = NO_ONCE) -> Reply:
     """Hold stock for a purchase over any number of sellers, one order each.
 
@@ -87,52 +105,69 @@ def submit_purchase(actor: Actor, wish: PurchaseWish, *, once: Once = NO_ONCE) -
 
 def _submit(actor: Actor, wish: PurchaseWish, once: Once) -> Reply:
     with transaction(actor, Permission.PURCHASE_SUBMIT, once) as tx:
-        if actor.organisation_id is None or actor.user_id is None:
-            raise Forbidden("采购单由单位的账号提交")
-        today = clock.business_day(tx.started_at)
-        errors = check_delivery_day(wish.deliver_on, today, "#/deliver_on")
-        for line in wish.lines:
-            errors += check_delivery_day(line.deliver_on, today, f"#/lines/{line.position}/deliver_on")
-        if errors:
-            raise RuleViolation("送货日期不对", errors=_unique(errors))
-        lines = merge_lines(wish.lines)
-        product_ids = sorted({line.product_id for line in lines})
-        grounds = placing.read_grounds(
-            tx.session,
-            placing.Asked(
-                buyer_id=actor.organisation_id,
-                for_agency_id=wish.for_agency_id,
-                purpose=wish.purpose.value,
-                profile_id=wish.payer_profile_id,
-                canteen_id=wish.canteen_id,
-                product_ids=product_ids,
-                today=today,
-                earliest=min(line.deliver_on for line in lines),
-            ),
+        return place_purchase(tx, wish)
+
+
+def place_purchase(tx: Transaction, wish: PurchaseWish, terms: Terms = PUBLIC_TERMS) -> Reply:
+    """The purchase within a transaction: judged, planned, written; its fact is the transaction's only one.
+
+    Raises as `submit_purchase`.
+    """
+    actor = tx.actor
+    if actor.organisation_id is None or actor.user_id is None:
+        raise Forbidden("采购单由单位的账号提交")
+    today = clock.business_day(tx.started_at)
+    errors = check_delivery_day(wish.deliver_on, today, "#/deliver_on")
+    for line in wish.lines:
+        errors += check_delivery_day(line.deliver_on, today, f"#/lines/{line.position}/deliver_on")
+    if errors:
+        raise RuleViolation("送货日期不对", errors=_unique(errors))
+    lines = merge_lines(wish.lines)
+    product_ids = sorted({line.product_id for line in lines})
+    grounds = placing.read_grounds(
+        tx.session,
+        placing.Asked(
+            buyer_id=actor.organisation_id,
+            for_agency_id=wish.for_agency_id,
+            purpose=wish.purpose.value,
+            profile_id=wish.payer_profile_id,
+            canteen_id=wish.canteen_id,
+            product_ids=product_ids,
+            today=today,
+            earliest=min(_must_last(line, terms) for line in lines),
+            price_list=terms.price_list,
+        ),
+    )
+    context = grounds.context
+    # Before payer and canteen, which are looked up at the agency that is named.
+    agency_id, buyer_county = quota_agency(context.buyer, context.for_agency)
+    if wish.payer_profile_id is not None and context.payer_profile_id is None:
+        raise RuleViolation("付款主体不对", errors=[_wrong("payer_profile_id", "请选择本单位的付款主体")])
+    if wish.canteen_id is not None and context.canteen_id is None:
+        raise RuleViolation("食堂不对", errors=[_wrong("canteen_id", "请选择本单位的食堂")])
+    if wish.reference is not None:
+        _refuse_used_reference(tx.session, actor.organisation_id, wish.reference)
+    priced = price_lines(
+        lines, grounds.offers, eligible_counties=context.eligible_counties, agency=agency_id is not None
+    )
+    wants = [
+        Want(n, p.wish.product_id, p.wish.quantity, _must_last(p.wish, terms)) for n, p in enumerate(priced)
+    ]
+    plan = allocate(wants, grounds.candidates)
+    if plan.shortages:
+        raise InsufficientStock(
+            "有的产品库存不够，可以减少数量、改送货日期或换一个产品",
+            shortages=[
+                {"product_id": str(s.product_id), "asked": s.asked, "available": s.available}
+                for s in plan.shortages
+            ],
         )
-        context = grounds.context
-        # Before payer and canteen, which are looked up at the agency that is named.
-        agency_id, buyer_county = quota_agency(context.buyer, context.for_agency)
-        if wish.payer_profile_id is not None and context.payer_profile_id is None:
-            raise RuleViolation("付款主体不对", errors=[_wrong("payer_profile_id", "请选择本单位的付款主体")])
-        if wish.canteen_id is not None and context.canteen_id is None:
-            raise RuleViolation("食堂不对", errors=[_wrong("canteen_id", "请选择本单位的食堂")])
-        if wish.reference is not None:
-            _refuse_used_reference(tx.session, actor.organisation_id, wish.reference)
-        priced = price_lines(
-            lines, grounds.offers, eligible_counties=context.eligible_counties, agency=agency_id is not None
-        )
-        wants = [Want(n, p.wish.product_id, p.wish.quantity, p.wish.deliver_on) for n, p in enumerate(priced)]
-        plan = allocate(wants, grounds.candidates)
-        if plan.shortages:
-            raise InsufficientStock(
-                "有的产品库存不够，可以减少数量、改送货日期或换一个产品",
-                shortages=[
-                    {"product_id": str(s.product_id), "asked": s.asked, "available": s.available}
-                    for s in plan.shortages
-                ],
-            )
-        return _write(tx, wish, context, agency_id, buyer_county, priced, plan)
+    return _write(tx, wish, context, agency_id, buyer_county, priced, plan, terms)
+
+
+def _must_last(line: LineWish, terms: Terms) -> date:
+    """The day that a lot for this line must be best before, or later."""
+    return line.deliver_on + timedelta(days=terms.remaining_days.get(line.product_id, 0))
 
 
 def _write(
@@ -143,6 +178,7 @@ def _write(
     buyer_county: str,
     priced: list[PricedLine],
     plan: Plan,
+    terms: Terms,
 ) -> Reply:
     actor, at = tx.actor, tx.started_at
     today = clock.business_day(at)
@@ -155,7 +191,8 @@ def _write(
     confirm_by = (
         None
         if waits
-        else clock.add_working_hours(at, int(context.policy("confirm_hours", DEFAULT_CONFIRM_HOURS)))
+        else terms.confirm_by
+        or clock.add_working_hours(at, int(context.policy("confirm_hours", DEFAULT_CONFIRM_HOURS)))
     )
     states = ",".join(context.policy("counted_states", DEFAULT_COUNTED_STATES))
     version = ";".join(sorted(row["version"] for row in context.policies.values()))
@@ -205,7 +242,7 @@ def _write(
                 "goods_fen": 0,
             }
         order["goods_fen"] += p.goods_fen
-        line_rows.append(_line_row(uuid7(), order["id"], purchase_id, position, p))
+        line_rows.append(line_row(uuid7(), order["id"], purchase_id, position, p))
     allocations = [
         {
             "line": line_rows[take.line]["id"],
@@ -227,10 +264,11 @@ def _write(
         purchase_id,
         # Sellers learn of an order when it is approved; their names on the fact are for its later readers.
         parties=[actor.organisation_id, agency_id, wish.for_agency_id] if waits else parties,
-        **_fact_data(purchase, orders, line_rows, plan, today, wish.deliver_on, hold_until),
+        **fact_data(purchase, orders, line_rows, plan, today, wish.deliver_on, hold_until),
+        **terms.told,
     )
-    view = _view(purchase, orders, priced, line_rows, allocations)
-    answer = tx.render(view)
+    shown = view(purchase, orders, priced, line_rows, allocations)
+    answer = tx.render(shown)
     row = tx.take_fact_row(fact)
     if not takes:
         raise AssertionError("a purchase without a take cannot come here")
@@ -260,144 +298,7 @@ def _write(
             "hold_until": hold_until,
         },
     )
-    return Reply(view, answer)
-
-
-def _line_row(
-    line_id: UUID, order_id: UUID, purchase_id: UUID, position: int, p: PricedLine
-) -> dict[str, Any]:
-    return {
-        "id": line_id,
-        "order_id": order_id,
-        "purchase_id": purchase_id,
-        "product_id": p.wish.product_id,
-        "position": position,
-        "product_name": p.offer.name,
-        "spec": p.offer.spec,
-        "pack_unit": p.offer.pack_unit,
-        "net_g": p.offer.net_g,
-        "priced_by": p.offer.priced_by,
-        "category_code": p.offer.category_code,
-        "county_code": p.offer.county_code,
-        "price_list_code": p.offer.price_list_code,
-        "tier_min_quantity": p.tier_min_quantity,
-        "unit_price_fen": p.unit_price_fen,
-        "quantity": p.wish.quantity,
-        "goods_fen": p.goods_fen,
-        "deliver_on": p.wish.deliver_on,
-        "funding_source": p.wish.funding_source,
-        "eligible": p.ineligible_reason is None,
-        "ineligible_reason": p.ineligible_reason,
-    }
-
-
-def _fact_data(
-    purchase: dict[str, Any],
-    orders: dict[UUID, dict[str, Any]],
-    lines: list[dict[str, Any]],
-    plan: Plan,
-    today: date,
-    deliver_on: date,
-    hold_until: datetime | None,
-) -> dict[str, Any]:
-    def told(value: UUID | None) -> str | None:
-        return None if value is None else str(value)
-
-    return {
-        "number": purchase["number"],
-        "state": purchase["state"],
-        "buyer": str(purchase["buyer_id"]),
-        "agency": told(purchase["quota_agency_id"]),
-        "for_agency": told(purchase["for_agency_id"]),
-        "buyer_county": purchase["buyer_county_code"],
-        "canteen": told(purchase["canteen_id"]),
-        "payer_profile": told(purchase["payer_profile_id"]),
-        "purpose": purchase["purpose"],
-        "occurred_on": today.isoformat(),
-        "deliver_on": deliver_on.isoformat(),
-        "hold_until": None if hold_until is None else hold_until.isoformat(),
-        "policy_version": purchase["policy_version"],
-        "counted_states": purchase["counted_states"],
-        "goods_fen": purchase["goods_fen"],
-        "freight_fen": purchase["freight_fen"],
-        "orders": [
-            {
-                "order": str(order["id"]),
-                "number": order["number"],
-                "seller": str(order["seller_id"]),
-                "goods_fen": order["goods_fen"],
-                "lines": [
-                    {
-                        "line": str(line["id"]),
-                        "product": str(line["product_id"]),
-                        "county": line["county_code"],
-                        "category": line["category_code"],
-                        "quantity": line["quantity"],
-                        "unit_price_fen": line["unit_price_fen"],
-                        "goods_fen": line["goods_fen"],
-                        "eligible": line["eligible"],
-                        "reason": line["ineligible_reason"],
-                        "deliver_on": line["deliver_on"].isoformat(),
-                    }
-                    for line in lines
-                    if line["order_id"] == order["id"]
-                ],
-            }
-            for order in orders.values()
-        ],
-        "moves": [
-            {
-                "lot": str(take.candidate.lot_id),
-                "place": str(take.candidate.place_id),
-                "kind": "reserved",
-                "on_hand": 0,
-                "reserved": take.quantity,
-            }
-            for take in plan.takes
-        ],
-    }
-
-
-def _view(
-    purchase: dict[str, Any],
-    orders: dict[UUID, dict[str, Any]],
-    priced: list[PricedLine],
-    lines: list[dict[str, Any]],
-    allocations: list[dict[str, Any]],
-) -> dict[str, Any]:
-    """The purchase as `queries.purchase_view` would read it (a test compares the two), without reading it again."""
-    names = {p.offer.seller_id: p.offer.seller_name for p in priced}
-    by_line: dict[UUID, list[dict[str, Any]]] = {}
-    for a in allocations:
-        by_line.setdefault(a["line"], []).append({"trace_code": a["code"], "quantity": a["quantity"]})
-    return queries.shape_purchase(
-        {**purchase, "version": 1, "decision_reason": None},
-        [
-            queries.shape_order(
-                {
-                    **order,
-                    "seller_name": names[order["seller_id"]],
-                    "freight_fen": 0,
-                    "invoice_state": "none",
-                    "payment_state": "none",
-                    "evaluation_state": "none",
-                    "accepted_fen": 0,
-                    "paid_fen": 0,
-                    "version": 1,
-                },
-                [
-                    queries.shape_line(
-                        {**line, "shipped_quantity": 0, "accepted_quantity": 0, "refused_quantity": 0,
-                         "cancelled_quantity": 0, "accepted_fen": 0, "paid_fen": 0},
-                        by_line.get(line["id"], []),
-                    )
-                    for line in lines
-                    if line["order_id"] == order["id"]
-                ],
-            )
-            for order in orders.values()
-        ],
-    )  # fmt: skip
+    return Reply(shown, answer)
 
 
 def _refuse_used_reference(session: Session, buyer_id: UUID, reference: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from marketplace.seeding import goods, reference
+from marketplace.seeding import channels, goods, reference
 from marketplace.seeding.reading import Act
 
 
@@ -39,6 +39,11 @@ SECTIONS = (
     Section("inspections", goods.inspections),
     Section("releases", goods.releases),
     Section("holds", goods.holds),
+    Section("channel pairs", channels.pairs),
+    Section("channel price lists", channels.price_lists),
+    Section("channel agreements", channels.terms),
+    Section("channel prices", channels.channel_prices),
+    Section("channel assortments", channels.assortments),
 )
 
 

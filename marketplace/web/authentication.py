@@ -1,6 +1,7 @@
-"""Who asks: a bearer token under /api/ and /partner/, a browser session everywhere else. Never the other way.
+"""Who asks: a bearer token under /api/, a partner's key under /partner/, a browser session everywhere else.
 
-One statement on an autocommit connection finds the user, the organisation and the subordinate units.
+Never the one in the place of another. One statement on an autocommit connection finds the user, the organisation and
+the subordinate units.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 from marketplace.accounts import queries, security, sign_in
 from marketplace.accounts.models import AccessToken, WebSession
 from marketplace.actors import Actor, Door, anonymous
+from marketplace.channels.holders import key_holder
+from marketplace.channels.states import KeyMode
 from marketplace.clock import now
 from marketplace.config import Settings
 from marketplace.errors import Unauthenticated
@@ -27,6 +30,13 @@ class BadToken(Unauthenticated):
 
     slug = "bad-token"
     title = "访问令牌无效或已过期"
+
+
+class BadKey(BadToken):
+    """Unknown, expired, revoked, or a test key at the live door."""
+
+    slug = "bad-key"
+    title = "密钥无效、已过期或已停用"
 
 
 class SignedIn(UserMixin):  # type: ignore[misc]
@@ -90,12 +100,24 @@ def identify() -> None:
     given = _BEARER.fullmatch(header)
     if given is None:
         raise BadToken
+    if door is Door.PARTNER:
+        _identify_program(given[1])
+        return
     holder = queries.token_holder(
         security.digest(given[1]), at=now(), door=door, strict=_settings().production
     )
     if holder is None:
         raise BadToken
     g.actor = holder.actor
+
+
+def _identify_program(text: str) -> None:
+    """A partner's program is its key: that is what its limit counts."""
+    holder = key_holder(text, pepper=_settings().key_pepper, mode=KeyMode.LIVE, at=now())
+    if holder is None:
+        raise BadKey
+    g.actor = holder.actor
+    g.limited_as = f"rate:key:{holder.row_id}"
 
 
 def bearer_secret() -> str:

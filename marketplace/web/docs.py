@@ -59,8 +59,8 @@ def _describe_keys(app: Flask, described: dict[str, Any]) -> None:
                     parameters.append(IDEMPOTENCY_KEY)
 
 
-def register_docs(app: Flask, api: Api) -> None:
-    """Public routes /api/openapi.json, /api/docs, /problems and /problems/<slug>."""
+def _register_document(app: Flask, api: Api, folder: str, name: str) -> None:
+    """`folder`/openapi.json, and `folder`/docs made of it, of one API."""
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
     made: dict[str, bytes] = {}
 
@@ -70,17 +70,30 @@ def register_docs(app: Flask, api: Api) -> None:
         return described
 
     @public
-    def openapi_json() -> Response:
+    def document() -> Response:
         if "json" not in made:
             made["json"] = json.dumps(spec(), ensure_ascii=False, separators=(",", ":")).encode()
         return Response(made["json"], mimetype="application/json")
 
     @public
-    def api_docs() -> str:
+    def page() -> str:
         described = spec()
         return render_template(
-            "web/docs.html", info=described["info"], groups=_groups(described), schemas=_schemas(described)
+            "web/docs.html",
+            document=f"{name}openapi_json",
+            info=described["info"],
+            groups=_groups(described),
+            schemas=_schemas(described),
         )
+
+    app.add_url_rule(f"{folder}/openapi.json", f"{name}openapi_json", document)
+    app.add_url_rule(f"{folder}/docs", f"{name}api_docs", page)
+
+
+def register_docs(app: Flask, api: Api, partner: Api) -> None:
+    """Public routes openapi.json and docs under /api and /partner, /problems and /problems/<slug>."""
+    _register_document(app, api, "/api", "")
+    _register_document(app, partner, "/partner", "partner_")
 
     @public
     def problem_index() -> str:
@@ -93,8 +106,6 @@ def register_docs(app: Flask, api: Api) -> None:
             raise NotFound
         return render_template("web/problems.html", slugs={slug: SLUGS[slug]})
 
-    app.add_url_rule("/api/openapi.json", "openapi_json", openapi_json)
-    app.add_url_rule("/api/docs", "api_docs", api_docs)
     app.add_url_rule("/problems", "problem_index", problem_index)
     app.add_url_rule("/problems/<slug>", "problem_page", problem_page)
 

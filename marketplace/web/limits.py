@@ -1,4 +1,4 @@
-"""Rate limits: RATE_PER_MINUTE with a burst of RATE_BURST, per signed-in user, else per client address.
+"""Rate limits: RATE_PER_MINUTE with a burst of RATE_BURST, per partner key or signed-in user, else per client address.
 
 The count lives in PostgreSQL (table `throttle`), so it holds over all workers and machines. To spare a write per
 request, a worker takes permits in batches of a fifth of the burst, at most 200, with one guarded statement and hands
@@ -178,7 +178,8 @@ def _spend() -> None:
         return
     actor = g.get("actor")
     signed_in = isinstance(actor, Actor) and actor.user_id is not None
-    key = f"rate:user:{actor.user_id}" if signed_in else address_key()
+    # A partner's keys are counted each for itself: one that floods leaves the others their own.
+    key = g.get("limited_as") or (f"rate:user:{actor.user_id}" if signed_in else address_key())
     g.rate_counted = True
     try:
         g.rate_left = _limiter().spend(key)

@@ -102,7 +102,11 @@ _REGULATOR = (
     Entry("offices.journal", N_("日志与证明")),
 )
 _SETTLEMENT = (Entry("money.payments", N_("付款")), Entry("offices.journal", N_("日志与证明")))
-_PARTNER = (Entry("portal.today", N_("伙伴门户")), Entry("offices.journal", N_("日志与证明")))
+_PARTNER = (
+    Entry("portal.today", N_("伙伴门户")),
+    Entry("portal.keys", N_("接口密钥")),
+    Entry("offices.journal", N_("日志与证明")),
+)
 _ADMIN = (
     Entry("admin.organisations", N_("单位")),
     Entry("admin.users", N_("用户")),

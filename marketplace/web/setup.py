@@ -48,6 +48,9 @@ def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) ->
     app.config.setdefault("API_TITLE", settings.platform_name)
     app.config.setdefault("API_VERSION", "v1")
     app.config.setdefault("OPENAPI_VERSION", "3.1.0")
+    app.config.setdefault("PARTNER_API_TITLE", f"{settings.platform_name} · 渠道接口")
+    app.config.setdefault("PARTNER_API_VERSION", "v1")
+    app.config.setdefault("PARTNER_OPENAPI_VERSION", "3.1.0")
     # No view here is a coroutine; asking each function of each request whether it is one takes longer than it looks.
     app.ensure_sync = _as_it_is  # type: ignore[method-assign, assignment]
     register_problems(app)
@@ -60,12 +63,14 @@ def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) ->
     register_parsing(app)
     register_language(app)
     register_pages(app)
-    api = _ProblemApi(app)
+    # Partners read a document of their own: what stands under /partner/ is in no other.
+    api, partner = _ProblemApi(app), _ProblemApi(app, config_prefix="PARTNER")
     for blueprint in _blueprints(apis):
-        api.register_blueprint(blueprint)
+        of_partners = (blueprint.url_prefix or "").startswith("/partner/")
+        (partner if of_partners else api).register_blueprint(blueprint)
     for blueprint in _blueprints(pages):
         app.register_blueprint(blueprint)
-    register_docs(app, api)
+    register_docs(app, api, partner)
     register_health(app)
     register_live_kinds(settings.state_folder)
     if "static" in app.view_functions:

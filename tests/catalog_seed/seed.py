@@ -33,6 +33,9 @@ COLUMNS = {
     "inspections": "lot_code? county_code product_name sampled_on? sampled_days_ago? passed items campaign"
     " source",
     "channel_pairs": "channel_code district_code county_code source",
+    "channel_agreements": "channel_code pattern price_list_code price_list_name order_cut_off lead_days"
+    " confirm_within_h ship_within_h period_end_day due_days shop_name? valid_from source",
+    "channel_items": "channel_code sku partner_sku min_remaining_days box_quantity box_gross_g ladder source",
     "search_queries": "query first_sku kind source",
 }
 KEYS = {
@@ -46,6 +49,7 @@ KEYS = {
     "products": "sku",
     "growers": "code",
     "lots": "code",
+    "channel_items": "partner_sku",
     "search_queries": "query",
 }
 FOREIGN_KEYS = [
@@ -76,6 +80,9 @@ FOREIGN_KEYS = [
     ("channel_pairs", "channel_code", "organisations"),
     ("channel_pairs", "district_code", "regions"),
     ("channel_pairs", "county_code", "regions"),
+    ("channel_agreements", "channel_code", "organisations"),
+    ("channel_items", "channel_code", "organisations"),
+    ("channel_items", "sku", "products"),
     ("search_queries", "first_sku", "products"),
 ]
 CHOICES = {
@@ -88,6 +95,7 @@ CHOICES = {
     ("organisations", "canteen"): {"", "own", "none", "shared", "outsourced"},
     ("organisations", "counts_in_city"): {"0", "1"},
     ("payer_profiles", "purpose"): {"canteen", "union", "condolence", "personal", "social"},
+    ("channel_agreements", "pattern"): {"wholesale", "consignment"},
     ("products", "priced_by"): {"pack", "weight"},
     ("products", "state"): {"recognised", "submitted"},
     ("lots", "state"): {"released", "draft", "held"},

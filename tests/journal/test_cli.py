@@ -99,6 +99,7 @@ def production(**more: str) -> dict[str, str]:
         "DATABASE_URL": "postgresql://nobody@localhost/none",
         "SECRET_KEY": secret,
         "FIELD_KEY": secret,
+        "KEY_PEPPER": secret,
         "TRACE_KEYS": secret,
         "PUBLIC_BASE_URL": "https://pingliang.example",
         **more,

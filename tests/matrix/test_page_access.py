@@ -63,6 +63,8 @@ ADD_HERE = "name the act that makes its object in PARAMETERS, or a public value 
 VALUES: Mapping[str, Any] = {
     "code": "620826",
     "filename": "look.css",
+    # A channel's own: tests/channels/test_keys.py has the other channel's.
+    "key_id": "00000000-0000-7000-8000-000000000000",
     "organisation_code": "ORG-COOP-01",
     "period": "2026-10",
     "seller_id": "00000000-0000-7000-8000-000000000000",

@@ -102,6 +102,7 @@ def test_production_asks_for_https_and_proxies_are_trusted_by_number(make_echo: 
         "MARKETPLACE_ENV": "production",
         "SECRET_KEY": secret,
         "FIELD_KEY": secret,
+        "KEY_PEPPER": secret,
         "TRACE_KEYS": secret,
         "PUBLIC_BASE_URL": "https://market.example",
         "CHECKPOINT_KEY": make_key("market.example")[0],
