@@ -41,6 +41,38 @@ class PaymentDocState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class AttemptState(StrEnum):
+    """One try to pay by the gateway. While it is unknown what became of it, nobody may try again."""
+
+    PENDING = "pending"
+    ACTION = "action"
+    FAILED = "failed"
+    QUARANTINED = "quarantined"
+    CAPTURED = "captured"
+
+
+# News of an attempt only ever leads upwards here, so that any order of arrival ends in the same state.
+ATTEMPT_RANK: Mapping[AttemptState, int] = {state: rank for rank, state in enumerate(AttemptState)}
+# A payment has at most one of these. A quarantined one (the gateway names another sum) waits for a person.
+ATTEMPT_LIVE = frozenset({AttemptState.PENDING, AttemptState.ACTION, AttemptState.QUARANTINED})
+
+
+class RefundState(StrEnum):
+    PENDING = "pending"
+    REFUNDED = "refunded"
+    FAILED = "failed"
+
+
+class EventState(StrEnum):
+    """A signed message of the gateway: taken in at once, applied by the worker."""
+
+    NEW = "new"
+    WAITING = "waiting"  # names nothing that is known here yet
+    APPLIED = "applied"
+    IGNORED = "ignored"  # says nothing new
+    QUARANTINED = "quarantined"
+
+
 I, P = InvoiceDocState, PaymentDocState  # noqa: E741
 
 INVOICE_MOVES: Mapping[tuple[InvoiceDocState, str], InvoiceDocState] = {
@@ -51,6 +83,9 @@ INVOICE_MOVES: Mapping[tuple[InvoiceDocState, str], InvoiceDocState] = {
 PAYMENT_MOVES: Mapping[tuple[PaymentDocState, str], PaymentDocState] = {
     (P.OPEN, "declare"): P.DECLARED,
     (P.OPEN, "cancel"): P.CANCELLED,
+    (P.OPEN, "capture"): P.PAID,
+    # The gateway's answer came late, and the amount is still owed.
+    (P.CANCELLED, "capture"): P.PAID,
     (P.DECLARED, "confirm"): P.PAID,
     (P.DECLARED, "dispute"): P.DISPUTED,
     # The seller stayed silent: the office decides by the slip.

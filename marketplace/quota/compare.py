@@ -32,6 +32,7 @@ class Sizes:
     stock_rows: int
     entries: int
     lines: int
+    money: int
 
 
 _STOCK = """
@@ -74,6 +75,14 @@ _ENTRY_NAMES = (
     "amount_fen", "occurred_on", "recorded_at", "year", "period", "adjusts", "source", "agency_id", "purpose",
     "county_code", "buyer_county_code", "category_code", "eligible", "policy_version", "order_id", "order_number",
 )  # fmt: skip
+_MONEY = """
+    select fact_id::text, kind, payment_id::text, occurred_on::text,
+           to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    from money_entry
+"""
+_MONEY_NAMES = ("kind", "payment_id", "occurred_on", "recorded_at")
+_POSTINGS = "select fact_id::text, account, organisation_id::text, amount_fen from money_posting"
+_ATTEMPTS = "select id::text, captured_fen, refunded_fen from payment_attempt"
 _DECLARATIONS = (
     "select id::text, agency_id::text, year, state, current_version, approved_version from declaration"
 )
@@ -175,7 +184,31 @@ def compare_tables(connection: sa.Connection, rebuilt: Rebuilt, differences: lis
         tuple,
     )
     _compare_declarations(comparison, rebuilt)
-    return Sizes(stock_rows, entries, lines)
+    return Sizes(stock_rows, entries, lines, _compare_money(comparison, rebuilt))
+
+
+def _compare_money(comparison: _Comparison, rebuilt: Rebuilt) -> int:
+    comparison.table(
+        "money_entry",
+        _MONEY_NAMES,
+        ((row[0], tuple(row[1:])) for row in comparison.rows(_MONEY)),
+        rebuilt.money,
+        tuple,
+    )
+    comparison.table(
+        "payment_attempt",
+        ("captured_fen", "refunded_fen"),
+        ((row[0], tuple(row[1:])) for row in comparison.rows(_ATTEMPTS)),
+        rebuilt.attempts,
+        tuple,
+    )
+    return comparison.table(
+        "money_posting",
+        ("amount_fen",),
+        (((row[0], row[1], row[2]), (row[3],)) for row in comparison.rows(_POSTINGS)),
+        rebuilt.postings,
+        lambda amount: (amount,),
+    )
 
 
 def _compare_stock(comparison: _Comparison, rebuilt: Rebuilt) -> int:

@@ -156,6 +156,8 @@ LINE_FACTS = (
     "order.evaluated",
     "payment.confirmed",
     "payment.upheld",
+    "payment.captured",
+    "payment.refunded",
 )
 
 
@@ -174,8 +176,10 @@ def steps_of(kind: str, data: Mapping[str, Any]) -> dict[str, Step]:
         stage, name, sign = EntryKind.ORDERED, "goods_fen", -1
     elif kind in ("order.accepted", "order.allowance_agreed"):
         stage, name, sign = EntryKind.ACCEPTED, "accepted_fen", 1
-    elif kind in ("payment.confirmed", "payment.upheld"):
+    elif kind in ("payment.confirmed", "payment.upheld", "payment.captured"):
         stage, name, sign = EntryKind.PAID, "paid_fen", 1
+    elif kind == "payment.refunded":
+        stage, name, sign = EntryKind.PAID, "refunded_fen", -1
     else:
         return {}
     amounts: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Everything that the facts alone say about stock, orders, lines, the reserve ledger and declarations.
+"""Everything that the facts alone say about stock, orders, lines, both ledgers, attempts to pay and declarations.
 
 Pure: fed with the sealed texts in their order, it asks no table. `verify.py` compares the tables with it.
 """
@@ -11,6 +11,7 @@ from datetime import date
 from functools import partial
 from typing import Any
 
+from marketplace.payments.money_ledger import postings_of
 from marketplace.quota.ledger import LINE_FACTS, LineState, advance, book, states_of, steps_of
 
 Text = dict[str, Any]
@@ -75,6 +76,13 @@ class Rebuilt:
     standing: dict[str, LineState] = field(default_factory=dict)
     # (fact, line, kind) -> the other columns of the entry, in the order that `verify` selects them
     entries: dict[tuple[str, str, str], tuple[Any, ...]] = field(default_factory=dict)
+    # payment -> (buyer, seller)
+    payments: dict[str, tuple[str, str]] = field(default_factory=dict)
+    # fact -> (kind, payment, occurred_on, recorded_at), and its postings by (fact, account, organisation)
+    money: dict[str, tuple[str, str, str, str]] = field(default_factory=dict)
+    postings: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    # attempt -> [captured_fen, refunded_fen (asked and not failed)]
+    attempts: dict[str, list[int]] = field(default_factory=dict)
     declarations: dict[str, DeclarationSums] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     refusals: list[Refusal] = field(default_factory=list)
@@ -95,8 +103,15 @@ class Rebuilt:
             "order.evaluated": (booked["order.evaluated"],),
             "invoice.issued": (partial(self._invoice, 1),),
             "invoice.returned": (partial(self._invoice, -1),),
-            "payment.confirmed": (self._pay, booked["payment.confirmed"]),
-            "payment.upheld": (self._pay, booked["payment.upheld"]),
+            "payment.opened": (self._open_payment,),
+            "payment.confirmed": (self._pay, booked["payment.confirmed"], self._post),
+            "payment.upheld": (self._pay, booked["payment.upheld"], self._post),
+            "payment.attempted": (self._attempt,),
+            "payment.captured": (self._capture, self._pay, booked["payment.captured"], self._post),
+            "payment.refund_asked": (partial(self._ask_back, 1),),
+            "payment.refund_failed": (partial(self._ask_back, -1),),
+            "payment.refunded": (self._give_back, booked["payment.refunded"], self._post),
+            "payment.settled": (self._post,),
             "period.closed": (self._close,),
             **{f"declaration.{event}": (self._declare,) for event in _DECLARATION_STATES},
         }
@@ -206,6 +221,31 @@ class Rebuilt:
             self.orders[row["order"]].paid_fen += row["amount_fen"]
         for row in text["data"]["lines"]:
             self.lines[row["line"]].paid_fen += row["paid_fen"]
+
+    def _open_payment(self, text: Text) -> None:
+        self.payments[text["subject"]["id"]] = (text["data"]["buyer"], text["data"]["seller"])
+
+    def _post(self, text: Text) -> None:
+        fact, payment, data = text["id"], text["subject"]["id"], text["data"]
+        buyer, seller = self.payments[payment]
+        self.money[fact] = (text["kind"], payment, data["occurred_on"], text["recorded_at"])
+        for each in postings_of(text["kind"], data, buyer=buyer, seller=seller):
+            self.postings[fact, each.account.value, each.organisation] = each.amount_fen
+
+    def _attempt(self, text: Text) -> None:
+        self.attempts[text["data"]["attempt"]] = [0, 0]
+
+    def _capture(self, text: Text) -> None:
+        self.attempts[text["data"]["attempt"]][0] += text["data"]["amount_fen"]
+
+    def _ask_back(self, sign: int, text: Text) -> None:
+        self.attempts[text["data"]["attempt"]][1] += sign * text["data"]["amount_fen"]
+
+    def _give_back(self, text: Text) -> None:
+        for row in text["data"]["orders"]:
+            self.orders[row["order"]].paid_fen -= row["amount_fen"]
+        for row in text["data"]["lines"]:
+            self.lines[row["line"]].paid_fen -= row["refunded_fen"]
 
     def _close(self, text: Text) -> None:
         self.closed.add(text["data"]["period"])

@@ -48,6 +48,7 @@ class Report:
     stock_rows: int = 0
     entries: int = 0
     lines: int = 0
+    money: int = 0
     checkpoints: int = 0
     signatures: int = 0
     differences: list[Difference] = field(default_factory=list)
@@ -55,7 +56,7 @@ class Report:
     def counts(self) -> str:
         return (
             f"facts={self.facts} sealed={self.sealed} unsealed={self.unsealed} stock_rows={self.stock_rows}"
-            f" entries={self.entries} lines={self.lines} checkpoints={self.checkpoints}"
+            f" entries={self.entries} lines={self.lines} money={self.money} checkpoints={self.checkpoints}"
             f" signatures={self.signatures}"
         )
 
@@ -88,6 +89,7 @@ def verify(engine: sa.Engine, vkeys: Sequence[str] = ()) -> Report:
             )
         sizes = compare_tables(connection, rebuilt, report.differences)
     report.stock_rows, report.entries, report.lines = sizes.stock_rows, sizes.entries, sizes.lines
+    report.money = sizes.money
     return report
 
 

@@ -68,7 +68,7 @@ def test_an_untouched_marketplace_verifies_while_facts_are_still_unsealed(fresh_
         sa.text("select (select count(*) from fact), (select count(*) from reserve_entry)")
     ).one()  # fmt: skip
     assert (report.facts, report.entries, report.lines) == (facts, entries, 7)
-    assert report.unsealed == 6
+    assert report.unsealed == 7
     assert (report.sealed + report.unsealed, report.stock_rows) == (facts, 6)
     assert (report.checkpoints, report.signatures) == (1, 1)
 
@@ -93,6 +93,9 @@ def test_an_untouched_marketplace_verifies_while_facts_are_still_unsealed(fresh_
          " order_id, order_number, line_id) select gen_random_uuid(), kind, 100, occurred_on, recorded_at, year,"
          " period, adjusts, source, agency_id, purpose, county_code, buyer_county_code, category_code, eligible,"
          " policy_version, order_id, order_number, line_id from reserve_entry limit 1", "reserve_entry"),
+        ("update money_posting set amount_fen = -amount_fen", "money_posting.amount_fen"),
+        ("update money_entry set occurred_on = occurred_on + 1", "money_entry.occurred_on"),
+        ("delete from money_posting", "money_posting"),
         ("update declaration_version set reserve_fen = reserve_fen - 1 where number = 2",
          "declaration_version.reserve_fen"),
         ("update declaration set approved_version = 1", "declaration.approved_version"),
@@ -164,7 +167,7 @@ def test_the_command_prints_one_line_of_counts_and_ok(fresh_city: City):
     words = result.output.split()
     assert words[-1] == "ok"
     counts = dict(word.split("=") for word in words[:-1])
-    assert counts["unsealed"] == "6"
+    assert counts["unsealed"] == "7"
     assert counts["stock_rows"] == "6"
     assert counts["checkpoints"] == "1"
 

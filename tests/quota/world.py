@@ -27,6 +27,8 @@ from marketplace.catalog.models import Category, Lot, LotState, MovementKind, Pl
 from marketplace.catalog.stock import Move, add_stock, apply_moves, lock_stock
 from marketplace.orders.models import Allocation, Order, OrderLine, Purchase, Shipment, ShipmentLine
 from marketplace.orders.states import OrderState, PurchaseState
+from marketplace.payments.models import Payment
+from marketplace.payments.states import PaymentDocState, PaymentMethod
 from marketplace.policies.models import Policy
 from marketplace.trace.models import Origin
 from marketplace.unit_of_work import Transaction, transaction
@@ -273,13 +275,31 @@ class City:
                 tx.session.get_one(OrderLine, line).paid_fen += fen
             tx.session.get_one(Order, bought.order).paid_fen += sum(paid)
             tx.session.flush()
+            payment = self._open_payment(tx, bought, sum(paid), day)
             tx.record(
-                "payment.confirmed", "payment", uuid7(), number=f"FK-{bought.number}",
+                "payment.confirmed", "payment", payment, number=f"FK-{bought.number}",
                 occurred_on=day.isoformat(), amount_fen=sum(paid),
                 orders=[{"order": str(bought.order), "amount_fen": sum(paid)}],
                 lines=[{"line": str(x), "order": str(bought.order), "paid_fen": fen}
                        for x, fen in zip(bought.lines, paid, strict=True)],
             )  # fmt: skip
+
+    def _open_payment(self, tx: Transaction, bought: Bought, fen: int, day: date) -> UUID:
+        order = tx.session.get_one(Order, bought.order)
+        payment = Payment(
+            id=uuid7(), number=f"FK-{uuid7()}", buyer_id=order.buyer_id, seller_id=order.seller_id,
+            method=PaymentMethod.TRANSFER, payee_name="户名", payee_bank="银行", payee_account="1",
+            transfer_code=str(uuid7()), amount_fen=fen, due_on=day, state=PaymentDocState.PAID,
+            opened_at=tx.started_at,
+        )  # fmt: skip
+        tx.session.add(payment)
+        tx.session.flush()
+        tx.record(
+            "payment.opened", "payment", payment.id, number=payment.number, method="transfer",
+            buyer=str(order.buyer_id), seller=str(order.seller_id), amount_fen=fen, due_on=day.isoformat(),
+            transfer_code=payment.transfer_code, orders=[{"order": str(bought.order), "amount_fen": fen}],
+        )  # fmt: skip
+        return payment.id
 
     def evaluate(self, bought: Bought, day: date = DAY) -> None:
         with transaction(system(), Permission.SYSTEM) as tx:
