@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.orders.models import OrderLine
 from marketplace.orders.states import OrderState
+from marketplace.quota.explain import REASONS
 from marketplace.quota.models import LineStanding
 from marketplace.quota.projections import STANDING_COLUMNS, standing_state
 from marketplace.quota.rules import uncounted_reasons
@@ -44,13 +45,13 @@ def line_standings(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, di
 def counting(
     state: OrderState, lines: Sequence[OrderLine], standings: dict[UUID, dict[str, Any]]
 ) -> dict[str, Any]:
-    """{reason, counted_fen, waits_for}: why nothing counts, or what the rest waits for.
+    """{reason, counted_fen, waits_for, reasons}: why nothing counts, or what the rest waits for, the first and all.
 
     `waits_for` is approval, confirmation, not_accepted, not_paid, not_evaluated, "nothing" or "ended".
     """
     reasons = [line.ineligible_reason for line in lines if line.ineligible_reason]
     if lines and len(reasons) == len(lines):
-        return {"reason": reasons[0], "counted_fen": 0, "waits_for": None}
+        return {"reason": reasons[0], "counted_fen": 0, "waits_for": None, "reasons": ["not_eligible"]}
     known = [standings[line.id] for line in lines if line.id in standings]
     counted = sum(s["counted_fen"] for s in known)
     if state in ENDED:
@@ -59,4 +60,5 @@ def counting(
         waits = "approval" if state is OrderState.AWAITING_APPROVAL else "confirmation"
     else:
         waits = next((name for name in WAITS if any(s["reasons"][name] for s in known)), "nothing")
-    return {"reason": None, "counted_fen": counted, "waits_for": waits}
+    present = [name for name in REASONS if any(s["reasons"][name] for s in known)]
+    return {"reason": None, "counted_fen": counted, "waits_for": waits, "reasons": present}

@@ -57,7 +57,15 @@ def orders() -> Shown:
         counts = {"open": len(listed), "mine": sum(o["step"].mine for o in listed)}
         counts["theirs"] = counts["open"] - counts["mine"]
         counts["done"] = trade_views.count_done(session, actor)
-        items = _sorted([o for o in listed if tab == "open" or o["step"].mine == (tab == "mine")])
+        waits = request.args.get("waits")
+        items = _sorted(
+            [
+                o
+                for o in listed
+                if (tab == "open" or o["step"].mine == (tab == "mine"))
+                and (waits is None or waits in o["standing"]["reasons"])
+            ]
+        )
         found: dict[str, Any] = {"items": items, "next": None}
     else:
         condition = trade_views.DONE if tab == "done" else trade_views.OPEN

@@ -1,0 +1,185 @@
+"""The form of the basket: what stands on it, how it is read, and what its buttons change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, request
+from marshmallow import Schema, ValidationError, fields, validate
+
+from marketplace.database import db
+from marketplace.desks import amounts, basket_views
+from marketplace.desks.baskets import Basket, Line
+from marketplace.errors import RuleViolation
+from marketplace.orders.schemas import BUYING, FUNDS, PurchaseIn
+from marketplace.values import MAX_LINES, MAX_QUANTITY
+from marketplace.web.forms import FormInvalid, current_form, read_form
+from marketplace.web.problems import validation_errors
+from marketplace.web.schemas import InSchema, text
+
+blueprints: list[Blueprint] = []
+HEAD = ("purpose", "payer_profile_id", "canteen_id", "for_agency_id", "reference", "note")
+
+
+class DeliverToDraft(InSchema):
+    name = fields.String(validate=validate.Length(max=50))
+    phone = fields.String(validate=validate.Length(max=20))
+    address = fields.String(validate=validate.Length(max=200))
+
+
+class LineDraft(InSchema):
+    """A line as it stands on the form; `quantity` is an amount of `unit`, as people type it."""
+
+    product_id = fields.UUID(required=True)
+    quantity = fields.String(load_default="", validate=validate.Length(max=20))
+    unit = fields.String(load_default=amounts.PACK, validate=validate.OneOf(amounts.UNITS))
+    deliver_on = fields.Date()
+    funding_source = fields.String(validate=validate.OneOf(FUNDS))
+    seen_fen = fields.String(validate=validate.Regexp(r"\d{1,15}"))
+
+
+class BasketDraftIn(InSchema):
+    """The whole form, complete or not: what is missing is the business of the submission."""
+
+    purpose = fields.String(validate=validate.OneOf(BUYING))
+    deliver_on = fields.Date()
+    deliver_to = fields.Nested(DeliverToDraft)
+    lines = fields.List(fields.Nested(LineDraft), load_default=list, validate=validate.Length(max=500))
+    payer_profile_id = fields.UUID()
+    canteen_id = fields.UUID()
+    for_agency_id = fields.UUID()
+    reference = text(64, required=False)
+    note = text(500, required=False)
+    template_name = text(50, required=False)
+
+
+class AddIn(InSchema):
+    product_id = fields.UUID(required=True)
+    quantity = fields.String(required=True, validate=validate.Length(max=20))
+    unit = fields.String(load_default=amounts.PACK, validate=validate.OneOf(amounts.UNITS))
+
+
+def typed_line(given: dict[str, Any], goods: basket_views.Goods, place: int | None) -> Line:
+    """Raises RuleViolation (`invalid`) at the quantity."""
+    at = "#/quantity" if place is None else f"#/lines/{place}/quantity"
+    offer = goods.offers.get(given["product_id"])
+    amount = amounts.thousandths(given["quantity"])
+    if amount is None:
+        raise wrong(at, "请填数量，如60或62.5；不要这一种就移除这一行")
+    net_g, multiple = (1, 1) if offer is None else (offer.net_g, offer.order_multiple)
+    found = amounts.packs(amount, given["unit"], net_g=net_g, multiple=multiple)
+    if found is None:
+        raise wrong(at, "数量太大，一行最多10,000,000件")
+    weighed = given["unit"] != amounts.PACK or found.rounded
+    return Line(
+        product_id=given["product_id"],
+        quantity=found.quantity,
+        deliver_on=given.get("deliver_on"),
+        funding_source=given.get("funding_source"),
+        seen_fen=int(given["seen_fen"]) if given.get("seen_fen") else None,
+        amount=given["quantity"] if weighed else "",
+        unit=given["unit"] if weighed else amounts.PACK,
+    )
+
+
+def wrong(pointer: str, detail: str) -> RuleViolation:
+    return RuleViolation(detail, errors=[{"pointer": pointer, "detail": detail}])
+
+
+def typed_basket() -> tuple[Basket, str | None]:
+    """The basket as it stands on the posted form, and the name for a list. Raises RuleViolation (`invalid`)."""
+    given = read_form(BasketDraftIn())
+    goods = basket_views.goods_of(db.session(), [line["product_id"] for line in given["lines"]])
+    lines = [typed_line(line, goods, place) for place, line in enumerate(given["lines"])]
+    head = {name: _plain(given[name]) for name in HEAD if name in given}
+    if "deliver_on" in given:
+        head["deliver_on"] = given["deliver_on"].isoformat()
+    head["deliver_to"] = given.get("deliver_to", {})
+    return Basket(tuple(lines), head), given.get("template_name")
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, UUID) else value
+
+
+def purchase_content(basket: Basket) -> dict[str, Any]:
+    """The basket as the API's own schema reads a purchase. Raises FormInvalid (`invalid`)."""
+    content = {
+        **{key: value for key, value in basket.head.items() if value},
+        "lines": [
+            {
+                "product_id": str(line.product_id),
+                "quantity": line.quantity,
+                **({"deliver_on": line.deliver_on.isoformat()} if line.deliver_on else {}),
+                **({"funding_source": line.funding_source} if line.funding_source else {}),
+            }
+            for line in basket.lines
+        ],
+    }
+    return _loaded(PurchaseIn(), content)
+
+
+def _loaded(schema: Schema, content: dict[str, Any]) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = schema.load(content)
+    except ValidationError as error:
+        raise FormInvalid(errors=list(validation_errors({"json": error.messages}))) from None
+    return loaded
+
+
+def changed(basket: Basket) -> Basket:
+    """The basket after the button that was pressed: remove a line, split it over two days, take what is left."""
+    lines = list(basket.lines)
+    for name, act in (("_remove", _remove), ("_split", _split), ("_take", _take)):
+        place, _, value = request.form.get(name, "").partition(":")
+        if place.isdigit() and int(place) < len(lines):
+            act(lines, int(place), value)
+    return basket.with_lines(lines)
+
+
+def _remove(lines: list[Line], place: int, _: str) -> None:
+    del lines[place]
+
+
+def _split(lines: list[Line], place: int, _: str) -> None:
+    half = max(1, lines[place].quantity // 2)
+    lines.insert(
+        place + 1, replace(lines[place], quantity=half, amount="", unit=amounts.PACK, deliver_on=None)
+    )
+    lines[place] = replace(
+        lines[place], quantity=max(1, lines[place].quantity - half), amount="", unit=amounts.PACK
+    )
+
+
+def _take(lines: list[Line], place: int, value: str) -> None:
+    if value.isdigit() and 0 < int(value) <= 10_000_000:
+        lines[place] = replace(lines[place], quantity=int(value), amount="", unit=amounts.PACK)
+    elif value == "0":
+        del lines[place]
+
+
+def as_typed() -> Basket | None:
+    """The lines of a form that was refused, though some may be wrong; None when there are none."""
+    if current_form().refusal is None:
+        return None
+    lines: list[Line] = []
+    while f"lines-{len(lines)}-product_id" in request.form and len(lines) < MAX_LINES:
+        product_id = _uuid(request.form[f"lines-{len(lines)}-product_id"])
+        if product_id is None:
+            return None
+        amount = amounts.thousandths(request.form.get(f"lines-{len(lines)}-quantity", ""))
+        lines.append(Line(product_id, min(max(1, -(-(amount or 0) // 1000)), MAX_QUANTITY)))
+    return Basket(tuple(lines)) if lines else None
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+class TemplateIn(InSchema):
+    template_id = fields.UUID(required=True)
