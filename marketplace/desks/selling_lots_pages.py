@@ -48,6 +48,10 @@ class LotsView(LotsArgs):
     format = fields.String(load_default=None, validate=validate.OneOf(["xlsx"]))
 
 
+class GrowersView(PageArgs):
+    format = fields.String(load_default=None, validate=validate.OneOf(["xlsx"]))
+
+
 class LikeArgs(Schema):
     product_id = fields.UUID(load_default=None)
     like = fields.UUID(load_default=None)
@@ -256,8 +260,11 @@ def growers() -> Shown:
     if posted():
         reply = service.add_grower(current_actor(), **read_form(GrowerIn()), once=page_once(".growers"))
         return done(reply, gettext("农户已登记"))
-    session, actor = db.session(), current_actor()
-    found = grower_queries.list_growers(session, actor, **read_query(PageArgs()))
+    session, actor, wish = db.session(), current_actor(), read_query(GrowersView())
+    if wish.pop("format") == "xlsx":
+        wish |= {"limit": MAX_ROWS, "after": None}
+        return _grower_sheet(grower_queries.list_growers(session, actor, **wish)["items"])
+    found = grower_queries.list_growers(session, actor, **wish)
     return page(
         "selling/growers.html",
         growers=found["items"],
@@ -266,3 +273,13 @@ def growers() -> Shown:
         villages=views.villages(session, actor),
         again=url_for(".growers"),
     )
+
+
+def _grower_sheet(rows: list[dict[str, Any]]) -> Response:
+    columns = [
+        Column("code", gettext("编号")), Column("name", gettext("姓名")), Column("township.name", gettext("乡镇")),
+        Column("village", gettext("村")), Column("household", gettext("脱贫户")),
+    ]  # fmt: skip
+    told = [{**row, "household": gettext("是") if row["poverty_household"] else ""} for row in rows]
+    basis = [gettext("本单位登记的全部农户，按编号；含姓名，不要外传")]
+    return sheet_response(gettext("农户"), columns, told, basis)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint
+from flask import Blueprint, Response
 from flask_babel import gettext
-from marshmallow import fields, pre_load
+from marshmallow import fields, pre_load, validate
 
 from marketplace.actors import Actor, Permission
 from marketplace.catalog.models import LotState
@@ -29,6 +30,7 @@ from marketplace.web.forms import Shown, done, form, page_once, posted, read_for
 from marketplace.web.language import translated
 from marketplace.web.pages import page
 from marketplace.web.schemas import InSchema
+from marketplace.web.sheets import Column, sheet_response
 from marketplace.web.words import WORDS
 
 blp = Blueprint("selling", __name__)
@@ -39,6 +41,7 @@ SHOWN = 6  # rows of a list on the desk; the rest is one click away
 
 class DayArgs(InSchema):
     day = fields.Date(load_default=None)
+    format = fields.String(load_default=None, validate=validate.OneOf(["xlsx"]))
 
 
 class ShipForm(ShipIn):
@@ -164,11 +167,23 @@ def _ship_wish() -> fulfilment.ShipWish:
 def pick_list() -> Shown:
     """What to fetch from which place for the deliveries of a day, to be printed."""
     session, actor = db.session(), current_actor()
-    days = selling_views.pick_days(session, actor)
-    day = read_query(DayArgs())["day"] or (days[0]["day"] if days else this_day())
-    return page(
-        "selling/pick_list.html", day=day, days=days, rows=selling_views.pick_list(session, actor, day)
-    )
+    wish, days = read_query(DayArgs()), selling_views.pick_days(session, actor)
+    day = wish["day"] or (days[0]["day"] if days else this_day())
+    rows = selling_views.pick_list(session, actor, day)
+    if wish["format"] == "xlsx":
+        return _pick_sheet(rows, day)
+    return page("selling/pick_list.html", day=day, days=days, rows=rows)
+
+
+def _pick_sheet(rows: list[dict[str, Any]], day: date) -> Response:
+    columns = [
+        Column("product_name", gettext("产品")), Column("spec", gettext("规格"), width=24),
+        Column("code", gettext("批号")), Column("place", gettext("库存点")), Column("buyer", gettext("给谁"), width=28),
+        Column("number", gettext("订单号"), width=20), Column("packs", gettext("件数"), "count"),
+        Column("pack_unit", gettext("单位"), width=8),
+    ]  # fmt: skip
+    basis = [gettext("%(day)s送到的货，按系统配的批次；发货时换了批次，以登记的为准", day=day.isoformat())]
+    return sheet_response(gettext("拣货单"), columns, rows, basis)
 
 
 @blp.route("/orders/<uuid:order_id>/returns", methods=["GET", "POST"])

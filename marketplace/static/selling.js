@@ -113,10 +113,12 @@
   });
 
   var form = document.querySelector("form[data-draft]");
-  /* What was sent and led to another page is done: its draft goes. A refused one comes back to the form itself. */
+  /* What was sent and led straight from the form to another page is done: its draft goes. A refused one comes back to
+     the form itself, and one that met an ended session comes by way of the sign-in page: their drafts stay. */
   if (store && !form) {
     var sent = window.sessionStorage.getItem("sent-draft");
-    if (sent) { drop(sent); window.sessionStorage.removeItem("sent-draft"); }
+    if (sent && /\/new(\?|$)/.test(document.referrer)) drop(sent);
+    window.sessionStorage.removeItem("sent-draft");
   }
   if (!store || !form) return;
   window.sessionStorage.removeItem("sent-draft");

@@ -89,3 +89,13 @@ def test_a_lot_typed_without_a_signal_is_sent_once_when_it_returns(
     page.get_by_text(APPLES, exact=True).tap()
     expect(page.locator("#f-quantity")).to_have_value("")
     assert page.locator("[data-draft-note]").is_hidden()
+
+
+def test_enter_sends_the_form_and_adds_no_row(person: Person, browser_site: Site) -> None:
+    page = person("coop.seller")
+    page.goto(f"{browser_site.base}/sell/products/new")
+    page.fill("#f-sku", "XS-90")
+    page.press("#f-sku", "Enter")
+    page.wait_for_selector("#errors")
+    assert page.input_value("#f-sku") == "XS-90"
+    assert page.locator("[name=price_ladder-1-price_fen]").count() == 0

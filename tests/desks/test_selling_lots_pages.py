@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from psycopg.sql import SQL, Identifier
 
 from marketplace.clock import today
+from marketplace.database import db
 from tests.conftest import PASSWORD
+from tests.desks.spreadsheets import sheet_rows
 
 ORIGIN = {"Origin": "http://localhost"}
 PDF = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\nxref\n0 1\ntrailer\n<< >>\nstartxref\n50\n%%EOF\n"
@@ -233,6 +237,32 @@ def test_lots_are_downloaded_with_what_blocks_them(seller: FlaskClient) -> None:
     answer = seller.get("/sell/lots?format=xlsx&state=draft")
     assert answer.mimetype.endswith("spreadsheetml.sheet")
     assert answer.data[:2] == b"PK"
+
+
+def test_a_longer_list_of_lots_asks_no_more_questions(app: Flask, seller: FlaskClient) -> None:
+    def statements() -> int:
+        asked: list[str] = []
+        with app.app_context():
+            engine = db.engine
+
+        def note(*args: Any) -> None:
+            asked.append(args[2])
+
+        sa.event.listen(engine, "before_cursor_execute", note)
+        assert seller.get("/sell/lots?state=draft").status_code == 200
+        sa.event.remove(engine, "before_cursor_execute", note)
+        return len(asked)
+
+    new_lot(seller, key="b1")
+    before = statements()
+    for key in ("b2", "b3", "b4"):
+        new_lot(seller, key=key)
+    assert statements() == before
+
+
+def test_growers_are_downloaded_by_their_seller(seller: FlaskClient) -> None:
+    rows_of_sheet = sheet_rows(seller.get("/sell/growers?format=xlsx").data)
+    assert any("GR-001" in row for row in rows_of_sheet)
 
 
 def test_growers_are_seen_by_their_seller_alone(person: Person, seller: FlaskClient) -> None:

@@ -13,6 +13,7 @@ from flask import Flask
 
 from marketplace.clock import today
 from marketplace.database import db
+from tests.desks.spreadsheets import sheet_rows
 from tests.desks.trading import DELIVER_TO, SignIn, Trader, Visitor
 
 
@@ -213,6 +214,8 @@ def test_the_pick_list_names_lot_place_buyer_and_packs(trader: Trader, seller: V
     assert ">23</b>" in page
     assert DELIVER_TO["phone"] not in page
     seller.get("/sell/pick?day=someday", 422)
+    sheet = sheet_rows(seller.client.get(f"/sell/pick?day={day.isoformat()}&format=xlsx").data)
+    assert any(row[-2:] == ["23", "箱"] for row in sheet)
 
 
 def test_refused_packs_are_restocked_or_lost(trader: Trader, seller: Visitor) -> None:
