@@ -77,21 +77,21 @@ def _typed(column: Any, value: Any) -> Any:
     return parsed
 
 
-def page_values(keys: Sequence[Key], limit: int, after: str | None) -> dict[str, Any]:
+def page_values(keys: Sequence[Key], after: str | None) -> dict[str, Any]:
     """What `page_statement` is executed with. Raises BadCursor (`bad-cursor`)."""
-    values: dict[str, Any] = {"page_rows": limit + 1}
-    if after is not None:
-        for n, value in enumerate(decode_cursor(after, len(keys))):
-            values[f"after_{n}"] = _typed(keys[n][0], value)
-    return values
+    if after is None:
+        return {}
+    given = decode_cursor(after, len(keys))
+    return {f"after_{n}": _typed(keys[n][0], value) for n, value in enumerate(given)}
 
 
 def page_statement(
-    statement: sa.Select[*tuple[Any, ...]], keys: Sequence[Key], *, following: bool
+    statement: sa.Select[*tuple[Any, ...]], keys: Sequence[Key], *, limit: int, following: bool
 ) -> sa.Select[*tuple[Any, ...]]:
-    """`statement` ordered by `keys`, which become its last columns, and cut to one page.
+    """`statement` ordered by `keys`, which become its last columns, and cut to one page and a row.
 
-    `following`: the page after a cursor. The parameters come from `page_values`, so the statement may be kept.
+    `following`: the page after a cursor. The parameters come from `page_values`, so the statement may be kept. The
+    limit stands in the text: to a planner that doesn't know it, a page is a tenth of the table.
     """
     columns: list[Any] = [column.label(f"_key{n}") for n, (column, _) in enumerate(keys)]
     statement = statement.add_columns(*columns)
@@ -103,7 +103,7 @@ def page_statement(
             beyond.append(sa.and_(*equal, column < seen[n] if descending else column > seen[n]))
         statement = statement.where(sa.or_(*beyond))
     ordered = statement.order_by(*[c.desc() if d else c.asc() for c, d in keys])
-    return ordered.limit(sa.bindparam("page_rows", type_=sa.BigInteger))
+    return ordered.limit(sa.literal_column(str(int(limit) + 1), sa.Integer))
 
 
 def page_of_rows(
@@ -130,6 +130,6 @@ def paginate(
     `keys` order the rows totally (the last one is unique); they are added to the statement as columns. The keys
     may differ in direction. `shape` makes an item of a row.
     """
-    values = page_values(keys, limit, after)
-    page = page_statement(statement, keys, following=after is not None)
+    values = page_values(keys, after)
+    page = page_statement(statement, keys, limit=limit, following=after is not None)
     return page_of_rows(session.execute(page, values).all(), keys, limit=limit, shape=shape)

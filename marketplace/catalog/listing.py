@@ -14,26 +14,22 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from marketplace.accounts.models import Organisation
 from marketplace.catalog import cards, search
-from marketplace.catalog.models import Lot, LotState, Place, Product, ProductCertification, Stock
+from marketplace.catalog.live import RECOGNISED, certified, stocked
+from marketplace.catalog.live import SELLER as SELLER
+from marketplace.catalog.live import P as P
+from marketplace.catalog.live import available_quantity as available_quantity
+from marketplace.catalog.live import eligible as eligible
+from marketplace.catalog.live import lots_on_sale as lots_on_sale
 from marketplace.catalog.search import Script
-from marketplace.catalog.states import ProductState
 from marketplace.clock import budget_year, today
 from marketplace.errors import RuleViolation
 from marketplace.paging import DEFAULT_LIMIT, Key, page_of_rows, page_statement, page_values
-from marketplace.policies.models import CountyEligibility
 from marketplace.reading import fetch
 from marketplace.wire import Prepared, prepare
-
-P = Product.__table__.c
-SELLER = Organisation.__table__.c
-_RELEASED: sa.ColumnElement[Any] = sa.literal_column(f"'{LotState.RELEASED.value}'")
-# In the text of the statement: partial indexes hold for it, whatever plan is kept.
-RECOGNISED: sa.ColumnElement[Any] = sa.literal_column(f"'{ProductState.RECOGNISED.value}'")
 
 
 @dataclass(frozen=True)
@@ -92,20 +88,27 @@ def _page(filters: Filters, limit: int, after: str | None) -> tuple[_Kept, dict[
     values = _values(filters, asked, day)
     given = tuple(getattr(filters, name) is not None for name in _NAMES)
     # Which SQL it is: no value of the caller but the few that choose it.
-    shape = (given, filters.sort, filters.available, filters.eligible, after is not None,
+    narrow = filters.category is not None and _is_narrow(filters.category)
+    shape = (given, narrow, filters.sort, filters.available, filters.eligible, limit, after is not None,
              asked and (asked.script, bool(asked.tokens)))  # fmt: skip
     kept = _kept.get(shape)
     if kept is None:
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
         keys = _keys(filters.sort, asked)
-        statement = _paged(filters, asked, day, keys, following=after is not None)
+        statement = _paged(filters, asked, day, keys, limit=limit, following=after is not None)
         kept = _kept[shape] = _Kept(statement, keys, prepare(statement))
-    return kept, {**values, **page_values(kept.keys, limit, after)}
+    return kept, {**values, **page_values(kept.keys, after)}
 
 
 def _paged(
-    filters: Filters, asked: search.Query | None, day: date, keys: Sequence[Key], *, following: bool
+    filters: Filters,
+    asked: search.Query | None,
+    day: date,
+    keys: Sequence[Key],
+    *,
+    limit: int,
+    following: bool,
 ) -> sa.Select[Any]:
     """The statement of a page: its ids from what an index holds, then cards and live numbers for these alone."""
     until = delivery_day(filters.deliver_on, day)
@@ -115,7 +118,7 @@ def _paged(
         ids = ids.where(P.seller_id.not_in(closed))
     else:
         ids = ids.join(Organisation, SELLER.id == P.seller_id).where(SELLER.disabled_at.is_(None))
-    page = page_statement(ids, keys, following=following).subquery("page")
+    page = page_statement(ids, keys, limit=limit, following=following).subquery("page")
     ordered = [page.c[f"_key{n}"] for n in range(len(keys))]
     return (
         _shown(day, until)
@@ -181,25 +184,31 @@ def _conditions(
         given.append(P.tokens.contains(tokens) if asked.tokens else sa.false())
     if filters.category is not None:
         code = sa.bindparam("category", filters.category, sa.Text)
-        # The bounds are for the index: no sign of a code comes after z, in any collation.
-        given += [P.category_code >= code, P.category_code <= code.concat("zzzzzzzzzzzz")]
+        if _is_narrow(filters.category):
+            # The bounds are for the index: no sign of a code comes after z, in any collation.
+            given += [P.category_code >= code, P.category_code <= code.concat("zzzzzzzzzzzz")]
         given.append(sa.func.starts_with(P.category_code, code))
     if filters.county is not None:
         given.append(P.county_code == sa.bindparam("county", filters.county))
     if filters.seller is not None:
         given.append(P.seller_id == sa.bindparam("seller", filters.seller))
     if filters.certification is not None:
-        given.append(_certified(filters.certification, day))
+        given.append(certified(filters.certification, day))
     if filters.min_price_fen is not None:
         given.append(P.price_fen >= sa.bindparam("min_price_fen", filters.min_price_fen))
     if filters.max_price_fen is not None:
         given.append(P.price_fen <= sa.bindparam("max_price_fen", filters.max_price_fen))
     if filters.available is not None:
-        stocked = _stocked(until)
-        given.append(stocked if filters.available else ~stocked)
+        on_sale = stocked(until)
+        given.append(on_sale if filters.available else ~on_sale)
     if filters.eligible is not None:
         given.append(eligible(day) if filters.eligible else ~eligible(day))
     return given
+
+
+def _is_narrow(category: str) -> bool:
+    """Below the top classes: so few products that they are found first and then put in order."""
+    return len(category) > 2
 
 
 def _keys(sort: str, asked: search.Query | None) -> list[Key]:
@@ -234,88 +243,3 @@ def rank(asked: search.Query) -> sa.ColumnElement[int]:
     if asked.script is not Script.HAN:
         steps.append((inside(P.search_initials), 4))
     return sa.case(*[(condition, sa.literal(n, sa.Integer)) for condition, n in steps], else_=5)
-
-
-def _free_stock(until: date, *columns: Any) -> sa.Select[Any]:
-    """Stock of released lots that last to `until`, at the places of the product's own seller."""
-    last = sa.bindparam("until", until, sa.Date)
-    return (
-        sa.select(*columns)
-        .select_from(Lot)
-        .join(Stock, Stock.lot_id == Lot.id)
-        .join(Place, Place.id == Stock.place_id)
-        .where(
-            Lot.product_id == P.id,
-            Lot.state == _RELEASED,
-            Lot.best_before >= last,
-            Place.organisation_id == P.seller_id,
-        )
-        .correlate(Product)
-    )
-
-
-def available_quantity(until: date) -> sa.ColumnElement[int]:
-    """Packs that can still be ordered for delivery on `until`."""
-    total = sa.cast(sa.func.coalesce(sa.func.sum(Stock.on_hand - Stock.reserved), 0), sa.BigInteger)
-    return _free_stock(until, total).scalar_subquery()
-
-
-def _stocked(until: date) -> sa.ColumnElement[bool]:
-    return _free_stock(until, sa.literal(1)).where(Stock.on_hand > Stock.reserved).exists()
-
-
-def lots_on_sale(until: date) -> sa.ColumnElement[Any]:
-    """JSON list of the lots behind `available_quantity`, the first to expire first."""
-    lots = (
-        _free_stock(
-            until,
-            Lot.trace_code,
-            Lot.harvested_on,
-            Lot.best_before,
-            sa.cast(sa.func.sum(Stock.on_hand - Stock.reserved), sa.BigInteger).label("quantity"),
-        )
-        .group_by(Lot.id)
-        .having(sa.func.sum(Stock.on_hand - Stock.reserved) > 0)
-        .subquery()
-    )
-    c = lots.c
-    one = sa.func.json_build_object(
-        *("trace_code", c.trace_code, "harvested_on", c.harvested_on),
-        *("best_before", c.best_before, "quantity", c.quantity),
-    )
-    ordered = sa.func.json_agg(aggregate_order_by(one, c.best_before, c.trace_code), type_=sa.JSON)
-    return sa.select(ordered).select_from(lots).scalar_subquery()
-
-
-def eligible(day: date) -> sa.ColumnElement[bool]:
-    """Whether a purchase placed on `day` counts: recognised, an admitted seller, an eligible county of that year."""
-    year = sa.bindparam("year", budget_year(day), sa.Integer)
-    on = sa.bindparam("day", day, sa.Date)
-    county = (
-        sa.select(sa.literal(1))
-        .select_from(CountyEligibility)
-        .where(
-            CountyEligibility.county_code == P.county_code,
-            CountyEligibility.from_year <= year,
-            sa.or_(CountyEligibility.to_year.is_(None), CountyEligibility.to_year >= year),
-        )
-        .correlate(Product)
-        .exists()
-    )
-    admitted = sa.and_(
-        SELLER.admitted_on.is_not(None), SELLER.admitted_on <= on, SELLER.disabled_at.is_(None)
-    )
-    return sa.and_(P.state == RECOGNISED, admitted, county)
-
-
-def _certified(scheme: str, day: date) -> sa.ColumnElement[bool]:
-    """Has a certificate of the scheme that isn't over."""
-    C = ProductCertification
-    return (
-        sa.select(sa.literal(1))
-        .select_from(C)
-        .where(C.product_id == P.id, C.scheme == sa.bindparam("certification", scheme))
-        .where(sa.or_(C.valid_until.is_(None), C.valid_until >= sa.bindparam("day", day, sa.Date)))
-        .correlate(Product)
-        .exists()
-    )
