@@ -115,6 +115,21 @@ def disable_user(actor: Actor, user_id: UUID, *, once: Once = NO_ONCE) -> Reply:
         return tx.answer(queries.user_view(row))
 
 
+def enable_user(actor: Actor, user_id: UUID, *, once: Once = NO_ONCE) -> Reply:
+    """A user who was disabled may sign in again, with the password and second factor he had.
+
+    Raises NotFound, WrongState (`wrong-state`) when he is not disabled.
+    """
+    with transaction(actor, Permission.USER_MANAGE, once) as tx:
+        row = lock_user(tx, user_id)
+        if row.disabled_at is None:
+            raise WrongState("这个用户没有停用")
+        row.disabled_at = None
+        row.version += 1
+        record_user(tx, "user.enabled", row)
+        return tx.answer(queries.user_view(row))
+
+
 def _not_oneself(actor: Actor, row: User) -> None:
     if row.id == actor.user_id:
         raise WrongState("不能这样改自己的账号")

@@ -108,12 +108,13 @@ def users_list() -> Shown:
 def _user_sheet(wish: dict[str, Any]) -> Response:
     rows = directory.find_users(current_actor(), db.session(), **wish, limit=MAX_ROWS)["items"]
     for row in rows:
+        row["organisation_name"] = row["organisation"]["name"]
         row["role_word"] = word("role", row["role"])
         row["state_word"] = gettext("已停用") if row["disabled_at"] else gettext("正常")
     columns = [
         Column("username", gettext("用户名"), width=20),
         Column("name", gettext("姓名或岗位"), width=24),
-        Column("organisation.name", gettext("单位"), width=34),
+        Column("organisation_name", gettext("单位"), width=34),
         Column("role_word", gettext("角色"), width=22),
         Column("state_word", gettext("状态")),
         Column("signed_in_at", gettext("上次登录"), "time", width=18),
@@ -203,6 +204,18 @@ def disable(user_id: UUID) -> Shown:
         reply = users.disable_user(current_actor(), user_id, once=_to_user(user_id))
         return done(reply, gettext("账号已停用"))
     return page("admin/act.html", user=_user(user_id), act="disable")
+
+
+@blp.route("/admin/users/<uuid:user_id>/enable", methods=["GET", "POST"])
+@requires(Permission.USER_MANAGE)
+@form
+@retrying
+def enable(user_id: UUID) -> Shown:
+    """Let one in again who was shut out."""
+    if posted():
+        reply = users.enable_user(current_actor(), user_id, once=_to_user(user_id))
+        return done(reply, gettext("账号已恢复"))
+    return page("admin/act.html", user=_user(user_id), act="enable")
 
 
 @blp.route("/admin/users/<uuid:user_id>/reset-second-factor", methods=["GET", "POST"])

@@ -17,6 +17,7 @@ from marketplace.catalog.models import Category
 from marketplace.clock import business_day
 from marketplace.documents import queries as documents
 from marketplace.documents import service as document_store
+from marketplace.documents.storage import StoreFailure
 from marketplace.payments import rules
 from marketplace.payments.invoice_files import read_invoice
 from marketplace.payments.models import Invoice
@@ -105,7 +106,11 @@ def comparisons(session: Session, actor: Actor, invoice: Mapping[str, Any]) -> l
     document = documents.readable_document(session, actor, invoice["document_id"])
     # No connection is held while the store is asked.
     session.close()
-    read = read_invoice(document_store.content_of(document), document.content_type)
+    try:
+        read = read_invoice(document_store.content_of(document), document.content_type)
+    except StoreFailure:
+        # The check goes on by the words that were handed in; the reader is sent to the original.
+        read = {}
     title = profile.invoice_title if profile else invoice["buyer_title"]
     tax_number = profile.tax_number if profile else invoice["buyer_tax_number"]
     accepted = sum(order["amount_fen"] for order in invoice["orders"])

@@ -80,7 +80,14 @@ class FormInvalid(errors.RuleViolation):
 
 
 # Refusals that the form itself can tell; wrong credentials among them, but not "sign in first".
-_SHOWN = (errors.RuleViolation, errors.Conflict, errors.Throttled, errors.Unavailable, errors.Unauthenticated)
+_SHOWN = (
+    errors.RuleViolation,
+    errors.Conflict,
+    errors.Throttled,
+    errors.Unavailable,
+    errors.UpstreamFailure,
+    errors.Unauthenticated,
+)
 
 
 def current_form() -> Form:

@@ -126,6 +126,9 @@ def test_role_password_and_end_of_a_user(app: Flask, admin: Visitor) -> None:
     admin.post(f"{place}/disable", _once=once(admin.get(f"{place}/disable")))
     assert "已停用" in admin.get(place)
     assert "这个用户已停用" in admin.post(f"{place}/disable", 409).get_data(as_text=True)
+    admin.post(f"{place}/enable", _once=once(admin.get(f"{place}/enable")))
+    assert "已停用" not in admin.get(place)
+    assert "这个用户没有停用" in admin.post(f"{place}/enable", 409).get_data(as_text=True)
     own = user_place(admin, "platform.admin")
     assert "不能这样改自己的账号" in admin.post(f"{own}/disable", 409).get_data(as_text=True)
 

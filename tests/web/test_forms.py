@@ -11,12 +11,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from flask import Flask, g
+from flask import Flask, g, make_response
 from marshmallow import Schema, fields
 from werkzeug.test import TestResponse
 
+from marketplace import errors
 from marketplace.values import MAX_FEN
-from marketplace.web.forms import FormInvalid, current_form, fresh_key, read_form, safe_next
+from marketplace.web.forms import FormInvalid, current_form, form, fresh_key, posted, read_form, safe_next
 from marketplace.web.schemas import InSchema, fen, integer, quantity, text
 from tests.conftest import PASSWORD
 from tests.desks.trading import ORIGIN, Visitor
@@ -147,6 +148,41 @@ def test_every_shown_form_has_a_key_of_its_own_and_a_refused_one_keeps_it(forms:
 )
 def test_the_way_on_stays_on_this_site(target: str | None, goes: str) -> None:
     assert safe_next(target, "/desk") == goes
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status"),
+    [
+        (errors.RuleViolation("不合规定"), 422),
+        (errors.Conflict("已有变化"), 409),
+        (errors.Throttled("太快了", retry_after=5), 429),
+        (errors.Unavailable("稍后再试", retry_after=2), 503),
+        (errors.UpstreamFailure("存储没有答复"), 502),
+    ],
+)
+def test_a_refused_form_shows_the_reason_and_keeps_what_was_typed(
+    forms: Flask, refusal: errors.MarketplaceError, status: int
+) -> None:
+    @form
+    def view() -> str:
+        if posted():
+            raise refusal
+        return f"{current_form().mistakes[0].text} {current_form().value('title')}"
+
+    with forms.test_request_context("/", method="POST", data={"title": "填好的"}):
+        response = make_response(view())
+    assert (response.status_code, response.get_data(as_text=True)) == (status, f"{refusal.detail} 填好的")
+
+
+def test_absence_and_missing_rights_stay_errors(forms: Flask) -> None:
+    for refusal in (errors.NotFound, errors.Forbidden, errors.Unauthenticated):
+
+        @form
+        def view(refusal: type[errors.MarketplaceError] = refusal) -> str:
+            raise refusal
+
+        with forms.test_request_context("/", method="POST"), pytest.raises(refusal):
+            view()
 
 
 # The same in front of real pages.
