@@ -150,7 +150,7 @@ _UNITS = {
 _VERSION = re.compile(r"([a-z0-9_]+)@(\d{4}-\d{2}-\d{2})\.(\d+)", re.ASCII)
 
 
-def versions_text(versions: Iterable[str]) -> str:
+def versions_text(versions: Iterable[str]) -> Any:
     """Policy versions as lines of the ledger hold them (`counted_states@2019-01-01.1`), in words."""
     found = {pair for text in versions for pair in _VERSION.findall(text)}
     told = [
@@ -158,4 +158,4 @@ def versions_text(versions: Iterable[str]) -> str:
         for key, day, revision in sorted(found)
         if key in WORDS["policy"]
     ]
-    return "、".join(told) or "—"
+    return gettext("、").join(told) or "—"
