@@ -71,7 +71,7 @@ def basket() -> Shown:
     if posted():
         typed, _ = typed_basket()
         baskets.keep(current_actor(), changed(typed))
-        return went(url_for(".basket") + request.form.get("_at", ""), None)
+        return went(url_for(".basket"), None)
     return _shown()
 
 

@@ -253,8 +253,8 @@
         .then(function (answer) { return answer.ok ? answer.json() : null; })
         .then(function (read) {
           event.target.value = "";
-          if (read && read.trace_code) found(read.trace_code); else { result.className = "bad"; result.textContent = form.dataset.wrongCode; }
-        }).catch(function () { result.className = "bad"; result.textContent = form.dataset.waiting; });
+          if (read && read.trace_code) found(read.trace_code); else { result.className = "bad"; result.textContent = form.dataset.noCode; }
+        }).catch(function () { result.className = "bad"; result.textContent = form.dataset.noSignal; });
     });
     var camera = scanner.querySelector("[data-camera]");
     if ("BarcodeDetector" in window && navigator.mediaDevices && navigator.mediaDevices.getUserMedia) {
