@@ -1,4 +1,4 @@
-"""Rendered bytes of public reads, for at most READ_CACHE_SECONDS (2 at most, 0 = off), in front of Flask.
+"""Rendered bytes of public reads, in front of Flask; they lag at most READ_CACHE_SECONDS (2 at most, 0 = off) behind.
 
 Only GET without Cookie and Authorization under `CACHED` is kept, and only answers of status 200. The key is path,
 query and Accept-Language. Of several requests for one key at the same time, one is computed and the others wait for
