@@ -15,6 +15,8 @@ KEEP_ANSWERS = timedelta(days=30)
 # Longest window of any throttle is a day.
 KEEP_COUNTERS = timedelta(days=2)
 KEEP_ENDED_LOGINS = timedelta(days=1)
+# A basket may hold a name and a phone number; lists that were saved on purpose hold none and stay.
+KEEP_BASKETS = timedelta(days=90)
 BATCH = 2_000
 
 _FORGET = {
@@ -46,13 +48,20 @@ _FORGET = {
             " where expires_at < :before or revoked_at < :before limit :batch)"
         ),
     ),
+    "basket_draft": (
+        KEEP_BASKETS,
+        sa.text(
+            "delete from basket_draft where ctid in"
+            " (select ctid from basket_draft where name = '' and saved_at < :before limit :batch)"
+        ),
+    ),
 }
 
 
 @task("upkeep.forget", cron="17 * * * *")
 def forget() -> None:
     """Remove what is past its time, in small transactions: answers to idempotency keys after 30 days, finished jobs
-    after 7, counters after 2, ended sessions and tokens after 1.
+    after 7, counters after 2, ended sessions and tokens after 1, baskets that nobody touched after 90.
     """
     remove_finished(now(), KEEP_JOBS)
     for table, (keep, statement) in _FORGET.items():

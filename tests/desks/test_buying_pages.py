@@ -17,6 +17,7 @@ from PIL import Image
 from psycopg import sql
 from werkzeug.test import TestResponse
 
+from marketplace import upkeep
 from marketplace.clock import today
 from tests.conftest import PASSWORD
 from tests.story import Story, Teller
@@ -241,6 +242,21 @@ def test_a_template_without_a_name_asks_for_one_and_keeps_the_basket(
     assert answer.status_code == 422
     assert "给常用单起个名字" in answer.get_data(as_text=True)
     assert [line["quantity"] for line in basket(owner)] == [20]
+
+
+def test_a_basket_that_nobody_touched_is_forgotten_and_a_list_stays(
+    app: Flask, buyer: Person, teller: Teller, owner: psycopg.Connection
+) -> None:
+    goods = product(teller)
+    buyer.send("/buy/templates", {**filled(goods, 20), "template_name": "每周三", "_act": "save"})
+    owner.execute("update basket_draft set saved_at = now() - interval '89 days'")
+    with app.app_context():
+        upkeep.forget()
+    assert count(owner, "basket_draft") == 2
+    owner.execute("update basket_draft set saved_at = now() - interval '91 days'")
+    with app.app_context():
+        upkeep.forget()
+    assert owner.execute("select name from basket_draft").fetchall() == [("每周三",)]
 
 
 def test_an_order_is_bought_again(
