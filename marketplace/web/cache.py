@@ -1,8 +1,8 @@
 """Rendered bytes of public reads, in front of Flask; they lag at most READ_CACHE_SECONDS (2 at most, 0 = off) behind.
 
-Only GET without Cookie and Authorization under `CACHED` is kept, and only answers of status 200. The key is path,
-query and Accept-Language. Of several requests for one key at the same time, one is computed and the others wait for
-it.
+Only GET without Cookie and Authorization is kept, of the front page and under `CACHED`, and only answers of status
+200. The key is path, query and Accept-Language. Of several requests for one key at the same time, one is computed and
+the others wait for it.
 
 Products and the story of a lot say which ids they show, so they are kept up to 5 minutes of one day, until a fact
 names one of these ids (`watching.py`), and for READ_CACHE_SECONDS whatever happens, but the story. A list that is
@@ -199,7 +199,7 @@ class ReadCache:
 
     def _key(self, environ: WSGIEnvironment) -> Key | None:
         path = environ.get("PATH_INFO", "")
-        if environ["REQUEST_METHOD"] != "GET" or not path.startswith(CACHED):
+        if environ["REQUEST_METHOD"] != "GET" or not (path == "/" or path.startswith(CACHED)):
             # A story is kept only as long as the watch knows that it is true.
             watched = self._watch is not None and environ["REQUEST_METHOD"] == "GET" and _is_story(path)
             if not watched or self._watch is None or not self._watch.current():

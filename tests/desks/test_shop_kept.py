@@ -10,7 +10,7 @@ from flask import Flask
 from tests.conftest import dispose, make_app
 from tests.desks.trading import Trader, Visitor
 
-PAGES = ("/products", "/products?q=pg", "/sellers", "/counties/620826", "/suggest?q=pg")
+PAGES = ("/", "/products", "/products?q=pg", "/sellers", "/counties/620826", "/suggest?q=pg")
 
 
 @pytest.fixture
