@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, g, request
+from flask import Blueprint, current_app, g, request
 from werkzeug.datastructures import MultiDict
 
+from marketplace.config import Settings
 from marketplace.documents.service import store_document
 from marketplace.web.edge import current_actor
 from marketplace.web.forms import current_form, uploaded
@@ -66,7 +67,14 @@ def filed_document(name: str, kind: str) -> dict[str, Any]:
     chosen = uploaded(name)
     if chosen is not None:
         filename, content = chosen
-        stored = store_document(current_actor(), kind=kind, filename=filename, content=content).result["id"]
+        settings: Settings = current_app.config["SETTINGS"]
+        stored = store_document(
+            current_actor(),
+            kind=kind,
+            filename=filename,
+            content=content,
+            max_bytes=settings.max_upload_bytes,
+        ).result["id"]
         g.filed = str(stored)
     elif request.form.get(name):
         g.filed = request.form[name]

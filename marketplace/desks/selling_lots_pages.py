@@ -270,7 +270,7 @@ def growers() -> Shown:
         growers=found["items"],
         next=found["next"],
         townships=views.townships(session),
-        villages=views.villages(session, actor),
+        villages=sorted({village for _, village in views.villages(session, actor)}),
         again=url_for(".growers"),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -72,7 +73,7 @@ def new_lot_view(
             "shelf_life_days": product.shelf_life_days or row.shelf_life_days,
         },
         "townships": townships(session, product.county_code),
-        "villages": villages(session, actor, product.county_code),
+        "villages": by_township(villages(session, actor, product.county_code)),
         "growers": grower_choices(session, actor),
         "origins": before,
         "newest": newest,
@@ -92,21 +93,31 @@ def townships(session: Session, county_code: str | None = None) -> list[tuple[st
     return [(row.code, f"{row.county} {row.name}") for row in session.execute(statement)]
 
 
-def villages(session: Session, actor: Actor, county_code: str | None = None) -> list[str]:
-    """Villages that the seller has named before, in its lots and for its growers."""
+def villages(session: Session, actor: Actor, county_code: str | None = None) -> list[tuple[str, str]]:
+    """(township code, village) of what the seller has named before, in its lots and for its growers."""
     of_lots = (
-        sa.select(Origin.village, Origin.township_code)
+        sa.select(Origin.township_code, Origin.village)
         .join(Lot, Lot.id == Origin.lot_id)
         .where(Lot.seller_id == actor.organisation_id)
     )
-    of_growers = sa.select(Grower.village, Grower.township_code).where(
+    of_growers = sa.select(Grower.township_code, Grower.village).where(
         Grower.seller_id == actor.organisation_id
     )
     named = sa.union(of_lots, of_growers).subquery()
-    statement = sa.select(named.c.village).distinct().order_by(named.c.village)
+    statement = sa.select(named.c.township_code, named.c.village).order_by(
+        named.c.township_code, named.c.village
+    )
     if county_code is not None:
         statement = statement.where(named.c.township_code.startswith(county_code, autoescape=True))
-    return list(session.scalars(statement))
+    return [(row.township_code, row.village) for row in session.execute(statement)]
+
+
+def by_township(named: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The villages of each township."""
+    found: dict[str, list[str]] = {}
+    for township, village in named:
+        found.setdefault(township, []).append(village)
+    return found
 
 
 def grower_choices(session: Session, actor: Actor) -> list[tuple[str, str]]:

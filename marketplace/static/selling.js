@@ -53,6 +53,26 @@
     save(button.form);
   });
 
+  /* Villages of the chosen township are offered first; of all townships where it has none yet. */
+  function offerVillages(select) {
+    var row = select.closest("[data-row]");
+    var village = row && row.querySelector("input[name$=village]");
+    if (!village) return;
+    var own = "villages-" + select.value;
+    village.setAttribute("list", document.getElementById(own) ? own : "villages");
+  }
+  document.addEventListener("change", function (event) {
+    if (/township_code$/.test(event.target.name || "")) offerVillages(event.target);
+  });
+  document.querySelectorAll("[data-row] select[name$=township_code]").forEach(offerVillages);
+  /* A row in which only something was chosen from a list is an unused one. */
+  function clearUnused(form) {
+    form.querySelectorAll("[data-row] + [data-row]").forEach(function (row) {
+      var typed = Array.prototype.some.call(row.querySelectorAll("input"), function (part) { return part.value.trim(); });
+      if (!typed) row.querySelectorAll("select").forEach(function (part) { part.value = ""; });
+    });
+  }
+
   function values(form) {
     var kept = {};
     Array.prototype.forEach.call(form.elements, function (part) {
@@ -133,6 +153,7 @@
   form.addEventListener("submit", function (event) {
     if (event.submitter && event.submitter.name === "_more") return;
     event.preventDefault();
+    clearUnused(form);
     save(form);
     send(form);
   });

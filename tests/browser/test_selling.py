@@ -72,6 +72,9 @@ def test_a_lot_typed_without_a_signal_is_sent_once_when_it_returns(
     page.fill("#f-quantity", "41")
     page.fill("#f-origins-0-plot", "B07号地块")
     page.get_by_text("再加一处产地").tap()
+    assert page.get_attribute("#f-origins-1-village", "list") == "villages-" + page.input_value(
+        "#f-origins-0-township_code"
+    )
     page.fill("#f-origins-1-village", "下川村")
     page.fill("#f-origins-1-plot", "B08号地块")
     page.context.set_offline(True)
