@@ -61,7 +61,7 @@ def _picture(content: bytes) -> Image.Image:
         with Image.open(io.BytesIO(content), formats=_FORMS) as opened:
             width, height = opened.size
             if width * height > MAX_PIXELS:
-                raise PhotoRefused(f"照片有{width}×{height}像素，太大了，请拍小一点")
+                raise PhotoRefused("照片的像素太多，请拍小一点或只截标签部分")
             opened.draft("L", (READ_SIDE, READ_SIDE))
             grey = opened.convert("L")
     except (
