@@ -15,7 +15,7 @@ from marketplace.actors import Actor, Permission
 from marketplace.catalog.models import Category
 from marketplace.clock import business_day, now, today
 from marketplace.quota import figures, queries
-from marketplace.quota.figures import STAGES, WITH_RESERVE, By, Within
+from marketplace.quota.figures import WITH_RESERVE, By, Within
 from marketplace.quota.models import Declaration
 from marketplace.quota.rules import elapsed_bp, period_is_over
 
@@ -43,20 +43,28 @@ def dashboard(
     after: str | None,
 ) -> dict[str, Any]:
     """Everything on the dashboard, in a number of statements that does not grow with the rows."""
-    wishes: dict[str, Any] = {"year": year, "as_of": as_of, "within": within}
-    table = figures.summary(session, actor, by=by, sort=sort, limit=ROWS, after=after, **wishes)
-    months = figures.summary(session, actor, by=By.MONTH, **wishes)
-    counties = figures.summary(session, actor, by=By.ORIGIN_COUNTY, sort="-counted_fen", **wishes)
-    total = table["total"]
-    if by not in WITH_RESERVE and WITH_RESERVE.issuperset(within):
-        total = figures.summary(session, actor, by=By.BUYER_COUNTY, **wishes)["total"]
+    # Where the chosen key has no reserve, the buyers' counties have that of the whole.
+    owner = by if by in WITH_RESERVE else By.BUYER_COUNTY
+    bys = dict.fromkeys([by, By.MONTH, By.ORIGIN_COUNTY, owner])
+    tables = figures.summaries(
+        session,
+        actor,
+        year=year,
+        bys=list(bys),
+        as_of=as_of,
+        within=within,
+        sort=sort,
+        limit=ROWS,
+        after=after,
+    )
+    table, total = tables[by], tables[owner]["total"]
     through = min(today() if as_of is None else business_day(as_of), date(year, 12, 31))
     elapsed = elapsed_bp(year, through)
     return {
         "table": table,
         "total": total,
-        "months": _cumulated(months["items"], year, through),
-        "counties": [row for row in counties["items"] if any(row[stage] for stage in STAGES)],
+        "months": _cumulated(tables[By.MONTH]["items"], year, through),
+        "counties": sorted(tables[By.ORIGIN_COUNTY]["items"], key=lambda row: -row["counted_fen"]),
         "through": through,
         "elapsed_bp": elapsed,
         "planned_fen": total["reserve_fen"] * elapsed // 10_000 if "reserve_fen" in total else None,

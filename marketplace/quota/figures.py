@@ -193,26 +193,63 @@ def summary(
     origin, category, purpose or month has no reserve. Rows stand by rank, or by one of `SORTS` ("-" before it turns
     it round; rows without that figure come last). Raises BadCursor (`bad-cursor`).
     """
+    return summaries(
+        session, actor, year=year, bys=[by], as_of=as_of, within=within, sort=sort, limit=limit, after=after
+    )[by]
+
+
+def summaries(
+    session: Session,
+    actor: Actor,
+    *,
+    year: int,
+    bys: Sequence[By],
+    as_of: datetime | None = None,
+    within: Within = WHOLE,
+    sort: str | None = None,
+    limit: int = PAGE,
+    after: str | None = None,
+) -> dict[By, dict[str, Any]]:
+    """Several groupings of the same figures, which are read once; `sort`, `limit` and `after` are for the first.
+
+    The others are whole, by rank. Otherwise as `summary`.
+    """
     actor.require(Permission.QUOTA_READ)
     at = moment(session, as_of)
     scope = visible_agencies(actor)
-    rows, total, versions = _trade(session, year, by, at, scope, within)
-    if by in WITH_RESERVE and WITH_RESERVE.issuperset(within):
-        _add_reserves(session, year, by, at, scope, within, rows, total)
-    items = _sorted(rows.values(), sort)
+    tables, whole, versions = _trade(session, year, bys, at, scope, within)
+    told = basis(session, year, bys[0], at, versions)
+    found: dict[By, dict[str, Any]] = {}
+    for by, rows in tables.items():
+        total = dict(whole)
+        if by in WITH_RESERVE and WITH_RESERVE.issuperset(within):
+            _add_reserves(session, year, by, at, scope, within, rows, total)
+        first = by is bys[0]
+        items, following = (
+            _page(_sorted(rows.values(), sort), limit, after)
+            if first
+            else (_sorted(rows.values(), None), None)
+        )
+        found[by] = {
+            "items": items,
+            "next": following,
+            "total": total,
+            "as_of": at.view(),
+            "basis": {**told, "by": by.value},
+        }
+    return found
+
+
+def _page(
+    items: list[dict[str, Any]], limit: int, after: str | None
+) -> tuple[list[dict[str, Any]], str | None]:
     start = 0
     if after is not None:
         (key,) = decode_cursor(after, 1)
         start = next((n + 1 for n, r in enumerate(items) if r["key"] == key), len(items))
     page = items[start : start + limit]
     more = start + limit < len(items)
-    return {
-        "items": page,
-        "next": encode_cursor([page[-1]["key"]]) if more else None,
-        "total": total,
-        "as_of": at.view(),
-        "basis": basis(session, year, by, at, versions),
-    }
+    return page, encode_cursor([page[-1]["key"]]) if more else None
 
 
 def _sorted(rows: Iterable[dict[str, Any]], sort: str | None) -> list[dict[str, Any]]:
@@ -227,20 +264,23 @@ def _sorted(rows: Iterable[dict[str, Any]], sort: str | None) -> list[dict[str, 
 
 
 def _trade(
-    session: Session, year: int, by: By, at: Moment, scope: Any, within: Within
-) -> tuple[dict[str, dict[str, Any]], dict[str, Any], Sequence[str]]:
+    session: Session, year: int, bys: Sequence[By], at: Moment, scope: Any, within: Within
+) -> tuple[dict[By, dict[str, dict[str, Any]]], dict[str, Any], Sequence[str]]:
+    """The rows of each grouping, the total, and the policy versions of the lines, from one reading of the ledger."""
     unit = units(scope)
-    key = entry_key(by, unit)
+    tables: dict[By, dict[str, dict[str, Any]]] = {by: {} for by in bys}
+    keys = {by: entry_key(by, unit) for by in tables}
     stages = [
         sa.func.coalesce(sa.func.sum(ReserveEntry.amount_fen).filter(ReserveEntry.kind == kind), 0).label(
             f"{kind.value}_fen"
         )
         for kind in EntryKind
     ]
+    sets = [sa.tuple_(key) for key in keys.values()]
     statement = (
         sa.select(
-            key.label("key"),
-            sa.func.grouping(key).label("is_total"),
+            *(key.label(f"{by.value}_key") for by, key in keys.items()),
+            *(sa.func.grouping(key).label(f"{by.value}_out") for by, key in keys.items()),
             sa.func.count(sa.distinct(ReserveEntry.agency_id)).label("agencies"),
             sa.func.array_agg(sa.distinct(ReserveEntry.policy_version)).label("versions"),
             *stages,
@@ -248,26 +288,36 @@ def _trade(
         .select_from(ReserveEntry)
         .join(unit, unit.c.id == ReserveEntry.agency_id)
         .where(ReserveEntry.year == year, ReserveEntry.source == "own")
-        .group_by(sa.func.grouping_sets(sa.tuple_(key), sa.text("()")))
+        .group_by(sa.func.grouping_sets(*sets, sa.text("()")))
     )
     statement = entries_within(statement, unit, within)
     grouped = entries_until(statement, at).subquery("grouped")
-    name = {
-        By.ORIGIN_COUNTY: sa.select(Region.name).where(Region.code == grouped.c.key).scalar_subquery(),
-        By.BUYER_COUNTY: sa.select(Region.name).where(Region.code == grouped.c.key).scalar_subquery(),
-        By.CATEGORY: sa.select(Category.name).where(Category.code == grouped.c.key).scalar_subquery(),
-    }.get(by, grouped.c.key)
-    rows: dict[str, dict[str, Any]] = {}
-    total = {"agencies": 0, **dict.fromkeys(STAGES, 0)}
+    total: dict[str, Any] = {"agencies": 0, **dict.fromkeys(STAGES, 0)}
     versions: Sequence[str] = ()
-    for row in session.execute(sa.select(grouped, name.label("name"))):
-        figures = {"agencies": row.agencies, **{stage: int(getattr(row, stage)) for stage in STAGES}}
-        if row.is_total:
+    for row in session.execute(sa.select(grouped, *_names(tables, grouped))):
+        values = row._mapping
+        figures = {"agencies": row.agencies, **{stage: int(values[stage]) for stage in STAGES}}
+        by = next((by for by in tables if not values[f"{by.value}_out"]), None)
+        if by is None:
             total, versions = figures, row.versions or ()
             continue
-        shown = PURPOSES.get(row.key, row.key) if by is By.PURPOSE else row.name or row.key
-        rows[row.key] = {"key": row.key, "name": shown, "sort": row.key, **figures}
-    return rows, total, versions
+        key = values[f"{by.value}_key"]
+        name = PURPOSES.get(key, key) if by is By.PURPOSE else values.get(f"{by.value}_name") or key
+        tables[by][key] = {"key": key, "name": name, "sort": key, **figures}
+    return tables, total, versions
+
+
+def _names(bys: Iterable[By], grouped: sa.Subquery) -> list[Any]:
+    """The names of counties and categories beside their codes."""
+    sources: dict[By, Any] = {By.ORIGIN_COUNTY: Region, By.BUYER_COUNTY: Region, By.CATEGORY: Category}
+    return [
+        sa.select(source.name)
+        .where(source.code == grouped.c[f"{by.value}_key"])
+        .scalar_subquery()
+        .label(f"{by.value}_name")
+        for by in bys
+        if (source := sources.get(by)) is not None
+    ]
 
 
 def _add_reserves(

@@ -160,3 +160,16 @@ def test_closed_months_of_a_year_are_told(fresh_city: City) -> None:
     service.close_period(closer, "2026-10")
     assert list(queries.period_closes(db.session(), 2026)) == ["2026-10"]
     assert queries.period_closes(db.session(), 2025) == {}
+
+
+def test_several_groupings_read_at_once_are_the_same_as_one_by_one(traded: City) -> None:
+    for within in ({}, {By.BUYER_COUNTY: KONGTONG}, {By.ORIGIN_COUNTY: JINGNING}):
+        together = figures.summaries(
+            db.session(), traded.poverty_office, year=2026, bys=list(By), within=within, sort="-counted_fen"
+        )
+        assert list(together) == list(By)
+        for by in By:
+            alone = summary(traded, by=by, within=within, sort="-counted_fen" if by is By.AGENCY else None)
+            for name in ("items", "total", "next"):
+                assert together[by][name] == alone[name], (by, name)
+            assert together[by]["basis"]["by"] == by.value
