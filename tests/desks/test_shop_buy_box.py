@@ -37,3 +37,16 @@ def test_the_buy_box_puts_packs_into_the_basket(app: Flask, things: dict[str, An
     fields = {"product_id": things["apple"]["id"], "quantity": "21", "unit": "jin", "_once": once[1]}
     buyer.post("/buy/basket/add", **fields)
     assert things["apple"]["name"] in buyer.get("/buy/basket")
+
+
+def test_who_adds_from_a_list_stays_on_the_list(app: Flask, things: dict[str, Any]) -> None:
+    buyer = Visitor(app, "canteen.buyer")
+    text = buyer.get("/products?q=pg&county=620826")
+    box = re.search(r'action="/buy/basket/add">.*?</form>', text, re.DOTALL)
+    assert box
+    fields = dict(re.findall(r'name="(\w+)"[^>]* value="([^"]*)"', box[0]))
+    assert fields["_next"] == "/products?q=pg&amp;county=620826"
+    fields = {**fields, "_next": "/products?q=pg&county=620826", "unit": "pack"}
+    answer = buyer.post("/buy/basket/add", **fields)
+    assert answer.headers["Location"] == "/products?q=pg&county=620826"
+    assert "已放进采购单" in buyer.get("/products?q=pg&county=620826")
