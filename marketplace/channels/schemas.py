@@ -121,11 +121,20 @@ class PartnerLineIn(InSchema):
 
 
 class PartnerOrderIn(InSchema):
-    partner_order_no = text(64)
+    partner_order_no = fields.String(
+        required=True,
+        validate=validate.Regexp(
+            r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", error="要有1到64个字母、数字、点、横线或下划线"
+        ),
+    )
     deliver_on = fields.Date(required=True)
     deliver_to = fields.Nested(PartnerDeliverToIn, required=True)
     lines = fields.List(fields.Nested(PartnerLineIn), required=True, validate=validate.Length(1, MAX_LINES))
     note = text(500, required=False)
+
+
+class PartnerOrderFilter(PageArgs):
+    placed_after = fields.AwareDateTime(load_default=None)
 
 
 class PartnerBatchIn(InSchema):
@@ -158,7 +167,7 @@ class PartnerLineOut(Schema):
 class PartnerCertificateOut(Schema):
     trace_code = fields.String(required=True)
     kind = fields.String(required=True)
-    number = fields.String(required=True)
+    number = fields.String(allow_none=True)
     issued_on = fields.Date(required=True)
     valid_until = fields.Date(allow_none=True)
 

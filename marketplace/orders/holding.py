@@ -49,9 +49,13 @@ def release_orders(tx: Transaction, order_ids: Sequence[UUID]) -> Released:
         )
     cancelled = tx.session.execute(
         sa.text(
-            "update order_line set cancelled_quantity = quantity - shipped_quantity"
-            " where order_id = any(:orders) and quantity > shipped_quantity + cancelled_quantity"
-            " returning id, quantity - shipped_quantity as cancelled, unit_price_fen"
+            # Packs that were cancelled before are told by the fact of then.
+            "update order_line l set cancelled_quantity = l.quantity - l.shipped_quantity"
+            " from order_line before"
+            " where before.id = l.id and l.order_id = any(:orders)"
+            " and l.quantity > l.shipped_quantity + l.cancelled_quantity"
+            " returning l.id, l.quantity - l.shipped_quantity - before.cancelled_quantity as cancelled,"
+            " l.unit_price_fen"
         ),
         {"orders": list(order_ids)},
     ).all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -94,13 +94,18 @@ def submit_purchase(actor: Actor, wish: PurchaseWish, *, once: Once = NO_ONCE) -
     (`reference-used`). When stock is short because of holds
     that have run out, those are ended first and the purchase is tried once more.
     """
+    return after_overdue_holds(lambda: _submit(actor, wish, once))
+
+
+def after_overdue_holds(attempt: Callable[[], Reply]) -> Reply:
+    """Try a purchase; where stock is short, end the holds on it that have run out, and try once more."""
     try:
-        return _submit(actor, wish, once)
+        return attempt()
     except InsufficientStock as short:
         products = [UUID(s["product_id"]) for s in short.data.get("shortages", ())]
         if not end_overdue_holds(products):
             raise
-    return _submit(actor, wish, once)
+    return attempt()
 
 
 def _submit(actor: Actor, wish: PurchaseWish, once: Once) -> Reply:

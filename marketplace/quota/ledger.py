@@ -150,6 +150,7 @@ def book(occurred_on: date, closed: Collection[str]) -> Booking:
 LINE_FACTS = (
     "order.confirmed",
     "order.cancelled",
+    "order.reduced",
     "order.lapsed",
     "order.accepted",
     "order.allowance_agreed",
@@ -170,7 +171,7 @@ def steps_of(kind: str, data: Mapping[str, Any]) -> dict[str, Step]:
         return {line: Step(EntryKind.EVALUATED) for line in data["lines"]}
     if kind == "order.confirmed":
         stage, name, sign = EntryKind.ORDERED, "ordered_fen", 1
-    elif kind in ("order.cancelled", "order.lapsed"):
+    elif kind in ("order.cancelled", "order.reduced", "order.lapsed"):
         if not data.get("confirmed"):
             return {}
         stage, name, sign = EntryKind.ORDERED, "goods_fen", -1

@@ -97,6 +97,7 @@ class Rebuilt:
             "order.confirmed": (self._confirm, booked["order.confirmed"]),
             "order.shipped": (self._ship,),
             "order.cancelled": (self._cancel, booked["order.cancelled"]),
+            "order.reduced": (self._cancel, booked["order.reduced"]),
             "order.lapsed": (self._cancel, booked["order.lapsed"]),
             "order.accepted": (self._accept, booked["order.accepted"]),
             "order.allowance_agreed": (self._accept, booked["order.allowance_agreed"]),

@@ -152,15 +152,27 @@ def problem(
     g.problem = slug
     if not machine_asks():
         return _page(status, slug, title, detail, data, headers)
-    base = current_app.config["SETTINGS"].public_base_url
-    members: dict[str, Any] = {"type": f"{base}/problems/{slug}", "title": title, "status": status}
-    if detail:
-        members["detail"] = detail
-    members |= {name: value for name, value in data.items() if name not in _RESERVED}
+    members = problem_members(status, slug, title, detail, data)
     body = json.dumps(members, ensure_ascii=False, separators=(",", ":"), default=_plain)
     response = Response(body.encode("utf-8", "replace"), status, mimetype="application/problem+json")
     response.headers.update(headers)
     return response
+
+
+def problem_members(
+    status: int, slug: str, title: str, detail: str | None, data: dict[str, Any]
+) -> dict[str, Any]:
+    """What a problem says, as JSON members; those of the standard come first and are never replaced."""
+    base = current_app.config["SETTINGS"].public_base_url
+    members: dict[str, Any] = {"type": f"{base}/problems/{slug}", "title": title, "status": status}
+    if detail:
+        members["detail"] = detail
+    return members | {name: value for name, value in data.items() if name not in _RESERVED}
+
+
+def plain(members: dict[str, Any]) -> Any:
+    """The members as JSON reads them back: ids, days and sets become text and lists."""
+    return json.loads(json.dumps(members, ensure_ascii=False, default=_plain))
 
 
 def _page(

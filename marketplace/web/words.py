@@ -195,6 +195,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "order.confirmed": N_("供应商接单"),
         "order.cancel_asked": N_("提出取消"),
         "order.cancelled": N_("订单取消"),
+        "order.reduced": N_("订单减量"),
         "order.lapsed": N_("逾期未接单，订单取消"),
         "order.shipped": N_("发货"),
         "order.accepted": N_("验收"),
@@ -276,6 +277,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "channel.priced": N_("设定渠道价"),
         "channel.listed": N_("渠道上架"),
         "channel.withdrawn": N_("渠道下架"),
+        "change_request.asked": N_("渠道申请改单"),
+        "change_request.agreed": N_("同意改单"),
+        "change_request.refused": N_("不同意改单"),
     },
     # What a fact is about, and the way by which its act came in.
     "fact_subject": {
@@ -299,6 +303,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "partner_key": N_("渠道密钥"),
         "channel_agreement": N_("渠道协议"),
         "channel_item": N_("渠道选品"),
+        "change_request": N_("改单申请"),
     },
     "door": {
         "web": N_("网页"),

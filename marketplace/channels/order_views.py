@@ -1,0 +1,250 @@
+"""A channel's orders as its programs read them: states, shipments with their lots, certificates, change requests."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from marketplace.accounts.models import Organisation
+from marketplace.actors import Actor
+from marketplace.catalog.models import Lot
+from marketplace.channels.models import ChangeRequest, PartnerOrder
+from marketplace.errors import NotFound
+from marketplace.orders import queries
+from marketplace.orders.models import Order, Purchase, Shipment, ShipmentLine
+from marketplace.paging import paginate
+from marketplace.trace.models import LotCertificate
+
+_ENDED = ("cancelled", "lapsed")
+
+
+def own_order(session: Session, actor: Actor, partner_order_no: str) -> PartnerOrder:
+    """The channel's order of that number. Raises NotFound for another channel's, as for none."""
+    statement = sa.select(PartnerOrder).where(
+        PartnerOrder.channel_id == actor.organisation_id, PartnerOrder.partner_order_no == partner_order_no
+    )
+    row = session.scalars(statement).one_or_none()
+    if row is None:
+        raise NotFound("没有这个订单号")
+    return row
+
+
+def shape_placed(view: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to a new order, of what `place_order` returned."""
+    return _shape(
+        view["partner_order_no"], view["placed_at"], view["cut_off_at"], view["purchase"],
+        [_shape_part(order) for order in view["purchase"]["orders"]],
+    )  # fmt: skip
+
+
+def order_view(session: Session, actor: Actor, partner_order_no: str, trace_base: str) -> dict[str, Any]:
+    """One order with everything that became of it; a constant number of queries.
+
+    `trace_base` is the address before a trace code.
+    """
+    row = own_order(session, actor, partner_order_no)
+    purchase = queries.purchase_view(session, actor, row.purchase_id)
+    ids = [order["id"] for order in purchase["orders"]]
+    times = session.execute(sa.select(Order.id, Order.confirm_by).where(Order.id.in_(ids)))
+    until = {row.id: row.confirm_by for row in times}
+    shipments, lots = _shipments(session, ids, trace_base)
+    papers = _certificates(session, {lot for of_order in lots.values() for lot in of_order})
+    parts = [
+        _shape_part(
+            order,
+            confirm_by=until[order["id"]],
+            shipments=shipments[order["id"]],
+            certificates=[p for lot in sorted(lots[order["id"]]) for p in papers[lot]],
+        )
+        for order in purchase["orders"]
+    ]
+    return {
+        **_shape(row.partner_order_no, row.placed_at, row.cut_off_at, purchase, parts),
+        "changes": _changes(session, row.id),
+    }
+
+
+def list_orders(
+    session: Session,
+    actor: Actor,
+    *,
+    placed_after: datetime | None = None,
+    limit: int = 24,
+    after: str | None = None,
+) -> dict[str, Any]:
+    """The channel's orders, newest first, without their lines."""
+    statement = (
+        sa.select(PartnerOrder, Purchase)
+        .join(Purchase, Purchase.id == PartnerOrder.purchase_id)
+        .where(PartnerOrder.channel_id == actor.organisation_id)
+    )
+    if placed_after is not None:
+        statement = statement.where(PartnerOrder.placed_at > placed_after)
+    return paginate(
+        session,
+        statement,
+        [(PartnerOrder.id, True)],
+        limit=limit,
+        after=after,
+        shape=lambda row: {
+            "partner_order_no": row[0].partner_order_no,
+            "purchase_number": row[1].number,
+            "state": row[1].state.value,
+            "deliver_on": row[1].deliver_on,
+            "placed_at": row[0].placed_at,
+            "cut_off_at": row[0].cut_off_at,
+            "goods_fen": row[1].goods_fen,
+        },
+    )
+
+
+def _shape(
+    number: str,
+    placed_at: datetime,
+    cut_off: datetime,
+    purchase: Mapping[str, Any],
+    parts: Sequence[dict[str, Any]],
+) -> dict[str, Any]:
+    ended = all(part["state"] in _ENDED for part in parts)
+    return {
+        "partner_order_no": number,
+        "purchase_number": purchase["number"],
+        "state": "cancelled" if ended else purchase["state"],
+        "deliver_on": purchase["deliver_on"],
+        "placed_at": placed_at,
+        "cut_off_at": cut_off,
+        "goods_fen": purchase["goods_fen"],
+        "orders": list(parts),
+    }
+
+
+def _shape_part(order: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    names = ("id", "product_id", "spec", "quantity", "unit_price_fen", "goods_fen", "cancelled_quantity",
+             "shipped_quantity", "accepted_quantity", "refused_quantity", "accepted_fen")  # fmt: skip
+    return {
+        "number": order["number"],
+        "seller": order["seller"],
+        "state": order["fulfilment"],
+        "goods_fen": order["goods_fen"],
+        "accepted_fen": order["accepted_fen"],
+        "paid_fen": order["paid_fen"],
+        "lines": [
+            {**{n: line[n] for n in names}, "name": line["product_name"], "lots": line["allocations"]}
+            for line in order["lines"]
+        ],
+        **more,
+    }
+
+
+def _shipments(
+    session: Session, order_ids: Sequence[UUID], trace_base: str
+) -> tuple[dict[UUID, list[dict[str, Any]]], dict[UUID, set[UUID]]]:
+    found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    lots: dict[UUID, set[UUID]] = defaultdict(set)
+    by_id: dict[UUID, dict[str, Any]] = {}
+    for row in session.execute(
+        sa.select(Shipment, ShipmentLine, Lot.best_before)
+        .join(ShipmentLine, ShipmentLine.shipment_id == Shipment.id)
+        .join(Lot, Lot.id == ShipmentLine.lot_id)
+        .where(Shipment.order_id.in_(order_ids))
+        .order_by(Shipment.id, ShipmentLine.id)
+    ):
+        shipment, line, best_before = row
+        if shipment.id not in by_id:
+            by_id[shipment.id] = {
+                "number": shipment.number,
+                "carrier": shipment.carrier,
+                "tracking": shipment.tracking,
+                "shipped_on": shipment.shipped_on,
+                "lines": [],
+            }
+            found[shipment.order_id].append(by_id[shipment.id])
+        by_id[shipment.id]["lines"].append(
+            {
+                "line_id": line.line_id,
+                "trace_code": line.trace_code,
+                "trace_url": f"{trace_base}{line.trace_code}",
+                "quantity": line.quantity,
+                "best_before": best_before,
+            }
+        )
+        lots[shipment.order_id].add(line.lot_id)
+    return found, lots
+
+
+def _certificates(session: Session, lot_ids: set[UUID]) -> dict[UUID, list[dict[str, Any]]]:
+    found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    for row in session.execute(
+        sa.select(LotCertificate, Lot.trace_code)
+        .join(Lot, Lot.id == LotCertificate.lot_id)
+        .where(LotCertificate.lot_id.in_(lot_ids))
+        .order_by(LotCertificate.id)
+    ):
+        paper, code = row
+        found[paper.lot_id].append(
+            {
+                "trace_code": code,
+                "kind": paper.kind.value,
+                "number": paper.number,
+                "issued_on": paper.issued_on,
+                "valid_until": paper.valid_until,
+            }
+        )
+    return found
+
+
+def _changes(session: Session, partner_order_id: UUID) -> list[dict[str, Any]]:
+    rows = session.execute(
+        sa.select(ChangeRequest, Order.number)
+        .join(Order, Order.id == ChangeRequest.order_id)
+        .where(ChangeRequest.partner_order_id == partner_order_id)
+        .order_by(ChangeRequest.id)
+        .execution_options(populate_existing=True)
+    )
+    return [
+        {
+            "id": row.id,
+            "state": row.state.value,
+            "order_number": number,
+            "asked_at": row.asked_at,
+            "decided_at": row.decided_at,
+            "decision_reason": row.decision_reason,
+        }
+        for row, number in rows
+    ]
+
+
+def change_requests(
+    session: Session, actor: Actor, *, state: str = "open", limit: int = 24, after: str | None = None
+) -> dict[str, Any]:
+    """Channels' wishes that wait for this seller, newest first."""
+    statement = (
+        sa.select(ChangeRequest, Order.number, Organisation.id, Organisation.name)
+        .join(Order, Order.id == ChangeRequest.order_id)
+        .join(Organisation, Organisation.id == Order.buyer_id)
+        .where(ChangeRequest.state == state, Order.seller_id == actor.organisation_id)
+    )
+    return paginate(
+        session, statement, [(ChangeRequest.id, True)], limit=limit, after=after,
+        shape=lambda row: shape_request(row[0], row[1], row[2], row[3]),
+    )  # fmt: skip
+
+
+def shape_request(row: ChangeRequest, number: str, channel_id: UUID, channel: str) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "order_id": row.order_id,
+        "order_number": number,
+        "channel": {"id": channel_id, "name": channel},
+        "lines": row.lines,
+        "reason": row.reason,
+        "state": row.state.value,
+        "asked_at": row.asked_at,
+        "decided_at": row.decided_at,
+    }

@@ -1,0 +1,131 @@
+"""Every route of the partners x strangers, keys without its scope, and the keys of another channel.
+
+Generated from the URL map: a new route is tried by itself, and one with a new parameter fails here until somebody
+says what object of a channel stands in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+
+from marketplace.actors import Permission
+from marketplace.channels.states import SCOPE_PERMISSIONS, Scope
+from tests.channels.partner import Program, new_key, order_body
+
+# Parameter -> what makes an object of a channel that stands there, and a value that nothing has.
+MAKERS: dict[str, tuple[Callable[[Program], str], str]] = {
+    "product_id": (lambda p: str(p.items()[0]["product_id"]), "00000000-0000-7000-8000-000000000000"),
+    "partner_order_no": (
+        lambda p: str(p.post("/orders", order_body("ISO-1", p.items()[:1]), 201)["partner_order_no"]),
+        "ISO-NEVER",
+    ),
+}
+# Bodies of unsafe routes with an object in their path, so that the object is looked up at all.
+BODIES: dict[str, Any] = {
+    "partner_orders.cancel_order": {"reason": "x"},
+    "partner_orders.reduce_order": {
+        "reason": "x", "lines": [{"line_id": "00000000-0000-7000-8000-000000000000", "quantity": 1}],
+    },
+}  # fmt: skip
+
+
+def rules(app: Flask) -> list[Rule]:
+    return sorted(
+        (r for r in app.url_map.iter_rules() if r.rule.startswith("/partner/v1/")),
+        key=lambda r: (r.rule, r.endpoint),
+    )
+
+
+def method_of(rule: Rule) -> str:
+    return next(m for m in ("GET", "POST", "PUT", "DELETE") if m in (rule.methods or ()))
+
+
+def path_of(rule: Rule, values: dict[str, str]) -> str:
+    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: values[found[1]], rule.rule)
+
+
+@pytest.fixture(scope="module")
+def objects(app: Flask) -> dict[str, tuple[str, str]]:
+    """Of each parameter: an object of the first channel, and an absent one."""
+    program = Program(app, "tianjin.partner")
+    return {name: (make(program), absent) for name, (make, absent) in MAKERS.items()}
+
+
+@pytest.fixture
+def nothing_changes(owner: psycopg.Connection) -> Iterator[None]:
+    def rows() -> Any:
+        return owner.execute(
+            "select (select count(*) from fact where kind not like 'partner_key.%'), (select count(*) from purchase), (select sum(reserved) from stock)"
+        ).fetchone()
+
+    before = rows()
+    yield
+    assert rows() == before
+
+
+def test_every_parameter_has_its_object(app: Flask) -> None:
+    known = {name for rule in rules(app) for name in rule.arguments}
+    assert known == set(MAKERS), (
+        "name what stands in a partner's route in MAKERS (tests/channels/test_isolation.py)"
+    )
+    assert len(rules(app)) >= 8
+
+
+def test_strangers_and_keys_without_the_scope_are_kept_out(
+    app: Flask, objects: dict[str, tuple[str, str]], nothing_changes: None
+) -> None:
+    client = app.test_client()
+    wrong = []
+    with_one: dict[Scope, dict[str, str]] = {}
+    for rule in rules(app):
+        access = app.view_functions[rule.endpoint].declared_access  # type: ignore[attr-defined]
+        path = path_of(rule, {name: mine for name, (mine, _) in objects.items()})
+        method = method_of(rule)
+        body = {} if method != "GET" else None
+        if client.open(path, method=method, json=body).status_code != 401:
+            wrong.append(f"a stranger {method} {rule.rule}")
+        scope = next((s for s in Scope if not SCOPE_PERMISSIONS[s] & set(access)), None)
+        if scope is None:
+            continue
+        if scope not in with_one:
+            made = new_key(app, "tianjin2.partner", scopes=(scope,))
+            with_one[scope] = {"Authorization": f"Bearer {made['key']}"}
+        if client.open(path, method=method, json=body, headers=with_one[scope]).status_code != 403:
+            wrong.append(f"a key for {scope} {method} {rule.rule}")
+    assert wrong == []
+    assert all(
+        any(p.value.startswith("channel:") for p in app.view_functions[r.endpoint].declared_access)  # type: ignore[attr-defined]
+        for r in rules(app)
+    )
+
+
+def test_another_channels_objects_answer_as_absent_ones(
+    fresh_app: Flask,
+) -> None:
+    mine = Program(fresh_app, "tianjin.partner")
+    objects = {name: (make(mine), absent) for name, (make, absent) in MAKERS.items()}
+    other = Program(fresh_app, "tianjin2.partner")
+    wrong = []
+    for rule in rules(fresh_app):
+        if not rule.arguments:
+            continue
+        method = method_of(rule)
+        body = BODIES.get(rule.endpoint, {}) if method != "GET" else None
+        answers = [
+            other.client.open(
+                path_of(rule, {name: both[n] for name, both in objects.items()}),
+                method=method, json=body, headers=other.headers,
+            )
+            for n in (0, 1)
+        ]  # fmt: skip
+        if [a.status_code for a in answers] != [404, 404] or answers[0].get_data() != answers[1].get_data():
+            wrong.append(f"{method} {rule.rule}: {[a.status_code for a in answers]}")
+    assert wrong == []
+    assert Permission.CHANNEL_ORDER in SCOPE_PERMISSIONS[Scope.ORDERS]
