@@ -21,7 +21,7 @@ from marketplace.documents.storage import StoreFailure
 from marketplace.payments import rules
 from marketplace.payments.invoice_files import read_invoice
 from marketplace.payments.models import Invoice
-from marketplace.payments.states import PAYMENT_MOVES, PaymentDocState
+from marketplace.payments.states import PAYMENT_MOVES, PaymentDocState, PaymentMethod
 from marketplace.policies.queries import policy_value
 
 
@@ -54,7 +54,7 @@ def payment_acts(payment: Mapping[str, Any], actor: Actor, whose: Turn) -> froze
     events = {event for state, event in PAYMENT_MOVES if state is payment["state"]}
     acts: set[str] = set()
     if actor.can(Permission.PAYMENT_OPEN) and actor.organisation_id == payment["buyer"]["id"]:
-        acts |= {"slip"} if "declare" in events else set()
+        acts |= {"slip"} if "declare" in events and payment["method"] is PaymentMethod.TRANSFER else set()
         acts |= events & {"cancel"}
         acts |= {"complete_slip"} if payment["missing"] else set()
     if actor.can(Permission.PAYMENT_CONFIRM) and actor.organisation_id == payment["seller"]["id"]:
