@@ -8,37 +8,28 @@ Products and the story of a lot say which ids they show, so they are kept up to 
 names one of these ids (`watching.py`), and for READ_CACHE_SECONDS whatever happens, but the story. A list that is
 chosen by stock or eligibility leaves out what it doesn't name, so it only ages.
 
-Recall, hold and take-down are live: their facts (`LIVE_KINDS`) raise a generation number after the commit. It lies in
-a file of the state folder that all processes of a machine map into memory, so workers see it with their next request.
-Other machines follow within READ_CACHE_SECONDS; for the story of a lot, which must be live everywhere, before the act
+Recall, hold and take-down are live (`generation.py`): workers of this machine see them with their next request. Other
+machines follow within READ_CACHE_SECONDS; for the story of a lot, which must be live everywhere, before the act
 is answered: the act waits until no process can hold a story from before it. A story is kept only while that is so.
 Its scans are counted all the same; the number it shows may be up to 5 minutes old.
 """
 
 from __future__ import annotations
 
-import fcntl
-import mmap
-import os
 import re
-import struct
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app
-
-from marketplace.actors import Door
 from marketplace.clock import today
-from marketplace.unit_of_work import RecordedFact, Transaction, register_projection
 from marketplace.web import metrics
+from marketplace.web.generation import Generation
 from marketplace.web.logs import log_cached, request_id_of
-from marketplace.web.watching import KEPT_SECONDS, LONGEST_LEASE, Watch, ids_of
+from marketplace.web.watching import KEPT_SECONDS, Watch, ids_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -47,12 +38,6 @@ CACHED = ("/api/v1/products", "/api/v1/regions", "/products", "/sellers", "/coun
 # Products, one product, or the story of one lot.
 WATCHED = re.compile(r"/api/v1/(?:products(?:/[0-9a-f-]{36})?|(trace)/[^/]{1,64})")
 _UNNAMED = re.compile(r"(?:^|&)(?:available|eligible)=")
-LIVE_KINDS = (
-    "lot.inspected", "lot.held", "lot.unheld", "lot.released", "lot.recalled", "recall.opened", "recall.closed",
-    "product.withdrawn", "product.refused", "product.recognised", "product.edited",
-)  # fmt: skip
-# Those that a reader of a story must not miss: they are answered only when no process can tell the story before.
-WARNING_KINDS = frozenset({"lot.inspected", "lot.held", "lot.recalled", "recall.opened"})
 MAX_ENTRIES = 20_000
 MAX_BYTES = 64_000_000
 MAX_ENTRY_BYTES = 2_000_000
@@ -67,68 +52,6 @@ _CONDITIONS = (
 )
 
 Key = tuple[str, str, str]
-
-
-class Generation:
-    """A number that all processes of this machine see; raising it makes every kept answer worthless."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._handle = os.open(folder / "read-cache-generation", os.O_RDWR | os.O_CREAT, 0o600)
-        if os.fstat(self._handle).st_size < 8:
-            os.ftruncate(self._handle, 8)
-        self._memory = mmap.mmap(self._handle, 8)
-
-    def current(self) -> int:
-        return int(struct.unpack("<Q", self._memory[:8])[0])
-
-    def advance(self) -> None:
-        fcntl.flock(self._handle, fcntl.LOCK_EX)
-        try:
-            self._memory[:8] = struct.pack("<Q", self.current() + 1)
-        finally:
-            fcntl.flock(self._handle, fcntl.LOCK_UN)
-
-
-_generations: dict[Path, Generation] = {}
-
-
-def generation_of(folder: Path) -> Generation:
-    if folder not in _generations:
-        _generations[folder] = Generation(folder)
-    return _generations[folder]
-
-
-def purge_all() -> None:
-    """Forget all kept answers, in every process of this machine that serves from a state folder known here."""
-    for generation in _generations.values():
-        generation.advance()
-
-
-def _purge_after_commit(tx: Transaction, fact: RecordedFact) -> None:
-    _afterwards(tx, purge_all)
-    # Who loads a file waits for nobody's reading, lot by lot.
-    if fact.kind in WARNING_KINDS and tx.actor.door is not Door.IMPORT:
-        _afterwards(tx, _wait_for_leases)
-
-
-def _afterwards(tx: Transaction, step: Callable[[], None]) -> None:
-    if step not in tx.after_commit:
-        tx.after_commit.append(step)
-
-
-def _wait_for_leases() -> None:
-    """Until no process of any machine can answer from before the commit. Nothing is kept where the cache is off."""
-    lease = min(current_app.config["SETTINGS"].read_cache_seconds, LONGEST_LEASE)
-    if lease > 0:
-        time.sleep(lease)
-
-
-def register_live_kinds(folder: Path) -> None:
-    """Forget kept answers once a fact that must be seen at once is committed, whichever process records it."""
-    generation_of(folder)
-    for kind in LIVE_KINDS:
-        register_projection(kind, _purge_after_commit)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from flask_smorest import Api
 
 from marketplace.config import Settings
 from marketplace.web.authentication import register_authentication
-from marketplace.web.cache import ReadCache, generation_of, register_live_kinds
+from marketplace.web.cache import ReadCache
 from marketplace.web.docs import ProblemOut, register_docs
 from marketplace.web.edge import public
+from marketplace.web.generation import generation_of, register_live_kinds
 from marketplace.web.health import register_health
 from marketplace.web.language import register_language
 from marketplace.web.limits import register_address_limit, register_principal_limit

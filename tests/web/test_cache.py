@@ -14,7 +14,8 @@ from marketplace.actors import Permission, system
 from marketplace.unit_of_work import transaction
 from marketplace.values import uuid7
 from marketplace.web import cache
-from marketplace.web.cache import Generation, ReadCache
+from marketplace.web.cache import ReadCache
+from marketplace.web.generation import Generation
 from tests.web.conftest import MakeApp
 
 

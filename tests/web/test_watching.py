@@ -22,7 +22,8 @@ from marketplace.actors import Permission, system
 from marketplace.database import db
 from marketplace.unit_of_work import transaction
 from marketplace.values import uuid7
-from marketplace.web.cache import Generation, ReadCache
+from marketplace.web.cache import ReadCache
+from marketplace.web.generation import Generation
 from marketplace.web.watching import LONGEST_LEASE, ROUND_SECONDS, Watch, ids_of
 
 pytestmark = pytest.mark.usefixtures("context")
