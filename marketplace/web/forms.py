@@ -63,6 +63,12 @@ class Form:
     typed: MultiDict[str, str] = field(default_factory=MultiDict)
     mistakes: list[Mistake] = field(default_factory=list)
     refusal: errors.MarketplaceError | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def named(self, name: str, label: str) -> str:
+        """Keep what a field is called, for the summary of mistakes; templates print the empty answer."""
+        self.labels[name] = label
+        return ""
 
     def value(self, name: str, default: object = "") -> object:
         """What was typed, else the default."""

@@ -132,8 +132,8 @@ def test_the_file_is_read_and_confirmed_and_the_invoice_goes_to_the_buyer(
 
     wrong = seller.post(path, 422, **invoice_fields(text, order, number="123", buyer_title="别的学校"))
     kept = wrong.get_data(as_text=True)
-    assert 'href="#f-number">数电票号码是20位数字' in kept
-    assert 'href="#f-buyer_title">发票抬头与付款主体不一致' in kept
+    assert 'href="#f-number">发票号码：数电票号码是20位数字' in kept
+    assert 'href="#f-buyer_title">票上的抬头：发票抬头与付款主体不一致' in kept
     assert value(kept, "number") == "123"
     assert hidden(kept, "document_id") == hidden(text, "document_id")
 

@@ -126,7 +126,7 @@ def test_a_refused_lot_keeps_what_was_typed(seller: FlaskClient, owner: psycopg.
     assert 'value="下川村"' in page
     # The third row is the second that was filled in: its mistakes stand at the third.
     assert 'href="#f-quantity"' in page
-    assert 'href="#f-origins-0-village"' in page
+    assert '<a href="#f-origins-0-village">村：必须填写</a>' in page
     assert 'href="#f-origins-2-plot"' in page
     assert 'href="#f-origins-1-plot"' not in page
     assert rows(owner, "lot") == before
