@@ -18,7 +18,7 @@ from marketplace.desks.policy_forms_pages import versions_text
 from marketplace.errors import NotFound
 from marketplace.journal.queries import READS_ALL
 from marketplace.quota import explain, figures, queries, report, service
-from marketplace.quota.figures import By, Within
+from marketplace.quota.grouping import By, Within
 from marketplace.quota.ledger import EntryKind
 from marketplace.quota.schemas import YEARS, AsOf
 from marketplace.trace.queries import lot_view

@@ -15,7 +15,7 @@ from marketplace.actors import Actor, Permission
 from marketplace.catalog.models import Category
 from marketplace.clock import business_day, now, today
 from marketplace.quota import figures, queries
-from marketplace.quota.figures import WITH_RESERVE, By, Within
+from marketplace.quota.grouping import WITH_RESERVE, By, Within
 from marketplace.quota.models import Declaration
 from marketplace.quota.rules import elapsed_bp, period_is_over
 

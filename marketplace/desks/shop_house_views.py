@@ -28,7 +28,8 @@ from marketplace.errors import NotFound
 from marketplace.policies.models import CountyEligibility
 from marketplace.policies.queries import list_policies
 from marketplace.policies.rules import SHAPES
-from marketplace.quota.figures import By, summary
+from marketplace.quota.figures import summary
+from marketplace.quota.grouping import By
 from marketplace.trace.models import Grower, Origin
 from marketplace.trace.story import FEWEST_HOUSEHOLDS
 

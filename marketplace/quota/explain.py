@@ -17,16 +17,15 @@ from marketplace.errors import NotFound
 from marketplace.journal.models import Seal
 from marketplace.orders.models import Allocation, OrderLine, ShipmentLine
 from marketplace.paging import DEFAULT_LIMIT, paginate
-from marketplace.quota.figures import (
+from marketplace.quota.figures import approved_versions, summary
+from marketplace.quota.grouping import (
     WHOLE,
     By,
     Moment,
     Within,
-    approved_versions,
     entries_until,
     entries_within,
     moment,
-    summary,
 )
 from marketplace.quota.ledger import EntryKind
 from marketplace.quota.models import LineStanding, ReserveEntry

@@ -8,7 +8,7 @@ from typing import Any
 import xlsxwriter
 
 from marketplace.clock import SHANGHAI
-from marketplace.quota.figures import WITH_RESERVE, By
+from marketplace.quota.grouping import WITH_RESERVE, By
 
 CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 KEY_NAMES = {

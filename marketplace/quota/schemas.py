@@ -7,7 +7,8 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate
 
 from marketplace.accounts.models import CanteenMode
-from marketplace.quota.figures import PAGE, By, parse_as_of
+from marketplace.quota.figures import PAGE
+from marketplace.quota.grouping import By, parse_as_of
 from marketplace.quota.ledger import EntryKind
 from marketplace.quota.states import DeclarationState
 from marketplace.web.schemas import InSchema, NamedIdOut, PageArgs, fen, integer, text

@@ -13,7 +13,7 @@ from marketplace.actors import Permission
 from marketplace.database import db
 from marketplace.errors import Forbidden, NotFound
 from marketplace.quota import explain, figures, queries, service
-from marketplace.quota.figures import By
+from marketplace.quota.grouping import By
 from marketplace.quota.ledger import EntryKind
 from tests.quota.test_figures import approve, row_of
 from tests.quota.world import HUATING, JINGNING, KONGTONG, City, Want

@@ -15,7 +15,7 @@ from marketplace.errors import Conflict, Forbidden, NotFound, RuleViolation
 from marketplace.journal.checkpoints import make_key
 from marketplace.journal.sealing import Notary, Sealer
 from marketplace.quota import explain, figures, service
-from marketplace.quota.figures import By, parse_as_of
+from marketplace.quota.grouping import WITH_RESERVE, By, parse_as_of
 from marketplace.quota.ledger import EntryKind
 from marketplace.quota.models import LineStanding, ReserveEntry
 from marketplace.unit_of_work import transaction
@@ -168,7 +168,7 @@ def test_trade_adds_up_to_one_total_in_every_grouping(city: City):
         for stage in STAGES:
             assert sum(row[stage] for row in table["items"]) == table["total"][stage], (by, stage)
         totals.append({stage: table["total"][stage] for stage in STAGES})
-        assert ("reserve_fen" in table["items"][0]) == (by in figures.WITH_RESERVE)
+        assert ("reserve_fen" in table["items"][0]) == (by in WITH_RESERVE)
     assert all(total == totals[0] for total in totals)
     assert totals[0]["counted_fen"] < totals[0]["evaluated_fen"]
     origin = summary(city, by=By.ORIGIN_COUNTY)

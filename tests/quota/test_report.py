@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from marketplace.actors import Permission, system
 from marketplace.database import db
 from marketplace.quota import figures
-from marketplace.quota.figures import By
+from marketplace.quota.grouping import By
 from marketplace.quota.report import summary_xlsx
 from marketplace.unit_of_work import transaction
 from marketplace.values import uuid7
