@@ -225,6 +225,8 @@ def _order(
         "paid_fen": order.paid_fen,
         "deliver_on": standing.deliver_on,
         "submitted_at": row.submitted_at,
+        # What one side told the other; for nobody else.
+        "cancel_reason": None if part is Part.OTHER else order.cancel_reason,
         "invoice_id": row.invoice_id,
         "payment_id": None if row.payment is None else row.payment["id"],
         "lines": lines,

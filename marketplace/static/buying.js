@@ -227,7 +227,7 @@
       event.preventDefault();
       form.dataset.sent = "";
       keep();
-      send(parts());
+      shrinking.then(function () { send(parts()); });
     });
     function again() { take(key, function (kept) { if (kept) send(kept); }, function () {}); }
     window.addEventListener("online", again);
@@ -277,6 +277,31 @@
         }, function () { camera.hidden = true; });
       });
     }
+
+    /* A phone's photo is many times larger than what shows a damage: it is made small before it travels. */
+    var photos = form.querySelector("input[name=photos]");
+    function small(photo) {
+      if (!/^image\//.test(photo.type) || photo.size < 800000 || !window.createImageBitmap) return Promise.resolve(photo);
+      return createImageBitmap(photo).then(function (image) {
+        var scale = Math.min(1, 1800 / Math.max(image.width, image.height)), canvas = document.createElement("canvas");
+        canvas.width = Math.round(image.width * scale); canvas.height = Math.round(image.height * scale);
+        canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+        return new Promise(function (done) {
+          canvas.toBlob(function (blob) {
+            done(blob ? new File([blob], photo.name.replace(/\.\w+$/, "") + ".jpg", { type: "image/jpeg" }) : photo);
+          }, "image/jpeg", 0.82);
+        });
+      }).catch(function () { return photo; });
+    }
+    var shrinking = Promise.resolve();
+    photos.addEventListener("change", function () {
+      var chosen = Array.prototype.slice.call(photos.files);
+      shrinking = Promise.all(chosen.map(small)).then(function (ready) {
+        var carrier = new DataTransfer();
+        ready.forEach(function (photo) { carrier.items.add(photo); });
+        photos.files = carrier.files;
+      }).catch(function () { /* the photos go as they are */ });
+    });
 
     form.addEventListener("input", function () { check(); keep(); });
     restore();

@@ -354,7 +354,9 @@ def test_a_confirmed_order_is_cancelled_when_both_sides_agree(
     assert answer.status_code == 303
     assert "等对方同意取消" in buyer.see(f"/orders/{story.order_id}")
     seller = Person(app, "coop.seller")
-    assert "对方提出取消这个订单" in seller.see(path)
+    asked = seller.see(path)
+    assert "对方提出取消这个订单" in asked
+    assert "停电停课" in asked
     assert seller.send(path, {"reason": "同意", "_once": seller.key(path)}).status_code == 303
     assert "已取消" in buyer.see(f"/orders/{story.order_id}")
 
