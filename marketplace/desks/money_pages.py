@@ -42,7 +42,12 @@ def state_of(states: type[S]) -> S | None:
 
 
 def list_wish() -> dict[str, Any]:
-    return {"sort": request.args.get("sort"), "after": request.args.get("after")}
+    return {"q": searched(), "sort": request.args.get("sort"), "after": request.args.get("after")}
+
+
+def searched() -> str | None:
+    """What was typed to find a paper by its number or code."""
+    return (request.args.get("q") or "")[:80] or None
 
 
 def wants_sheet() -> bool:
@@ -66,7 +71,7 @@ def invoices() -> Shown:
 
 def _invoice_sheet(actor: Actor, state: InvoiceDocState | None) -> Response:
     rows = queries.list_invoices(
-        db.session(), actor, state=state, sort=request.args.get("sort"), limit=MAX_ROWS
+        db.session(), actor, state=state, q=searched(), sort=request.args.get("sort"), limit=MAX_ROWS
     )["items"]
     for row in rows:
         row |= {

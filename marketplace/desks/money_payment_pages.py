@@ -14,7 +14,7 @@ from marketplace.clock import now, today
 from marketplace.database import db
 from marketplace.desks import money_views
 from marketplace.desks.money_files_pages import file_view, keep_file, kept_file
-from marketplace.desks.money_pages import blp, list_wish, state_of, wants_sheet
+from marketplace.desks.money_pages import blp, list_wish, searched, state_of, wants_sheet
 from marketplace.documents.models import DocumentKind
 from marketplace.errors import NotFound
 from marketplace.payments import queries, service, worklists
@@ -38,7 +38,7 @@ def payments() -> Shown:
     """Payments of the reader's side with tabs by state; a buyer sees above them what is left to pay."""
     actor, state = current_actor(), state_of(PaymentDocState)
     if wants_sheet():
-        return _sheet(actor, state=state, sort=request.args.get("sort"))
+        return _sheet(actor, state=state, q=searched(), sort=request.args.get("sort"))
     return page(
         "money/payments.html",
         rows=queries.list_payments(db.session(), actor, today=today(), state=state, **list_wish()),
@@ -53,7 +53,7 @@ def disputes() -> Shown:
     """What the office has to decide: disputed slips, and slips that the seller left unanswered."""
     actor = current_actor()
     if wants_sheet():
-        return _sheet(actor, for_office=True, sort=request.args.get("sort"))
+        return _sheet(actor, for_office=True, q=searched(), sort=request.args.get("sort"))
     rows = queries.list_payments(db.session(), actor, today=today(), for_office=True, **list_wish())
     return page("money/disputes.html", rows=rows)
 

@@ -152,11 +152,12 @@ def list_invoices(
     *,
     state: InvoiceDocState | None = None,
     order_id: UUID | None = None,
+    q: str | None = None,
     sort: str | None = None,
     limit: int = DEFAULT_LIMIT,
     after: str | None = None,
 ) -> dict[str, Any]:
-    """The newest first, or by one of `INVOICE_SORTS`; by state and order where asked."""
+    """The newest first, or by one of `INVOICE_SORTS`; by state, order and the end of a number where asked."""
     statement = (
         sa.select(Invoice, _Buyer.name.label("buyer_name"), _Seller.name.label("seller_name"))
         .join(_Buyer, _Buyer.id == Invoice.buyer_id)
@@ -168,6 +169,8 @@ def list_invoices(
     if order_id is not None:
         covering = sa.select(InvoiceOrder.invoice_id).where(InvoiceOrder.order_id == order_id)
         statement = statement.where(Invoice.id.in_(covering))
+    if q:
+        statement = statement.where(Invoice.number.endswith(rules.plain_number(q), autoescape=True))
     return paginate(
         session,
         cast("sa.Select[Any]", statement),
@@ -243,6 +246,7 @@ def list_payments(
     missing: bool | None = None,
     overdue: bool | None = None,
     for_office: bool = False,
+    q: str | None = None,
     sort: str | None = None,
     limit: int = DEFAULT_LIMIT,
     after: str | None = None,
@@ -250,7 +254,7 @@ def list_payments(
     """The newest first or by one of `PAYMENT_SORTS`, in one query.
 
     `missing` picks those whose newest slip has no file, `overdue` late ones, `for_office` disputed ones and those
-    whose seller let his days of answer pass.
+    whose seller let his days of answer pass; `q` is the end of a number, or the code in a transfer's remark.
     """
     bare = _newest_slip_bare()
     statement = (
@@ -274,6 +278,10 @@ def list_payments(
     if overdue is not None:
         late = sa.and_(Payment.state == PaymentDocState.OPEN, Payment.due_on < today)
         statement = statement.where(late if overdue else sa.not_(late))
+    if q:
+        code = rules.parse_transfer_code(q)
+        number = Payment.number.endswith(rules.plain_number(q), autoescape=True)
+        statement = statement.where(number if code is None else Payment.transfer_code == code)
     if for_office:
         statement = statement.where(_waits_for_office(session, today))
 

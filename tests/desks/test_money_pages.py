@@ -12,12 +12,14 @@ import pytest
 from flask import Flask
 
 from marketplace.clock import today
+from marketplace.database import db
 from marketplace.values import yuan
 from tests.conftest import PASSWORD
 from tests.desks.spreadsheets import sheet_rows
 from tests.desks.trading import SignIn, Trader, Visitor
 from tests.documents import files
 from tests.payments.test_invoice_files import electronic
+from tests.test_query_counts import counted
 
 TITLE, TAX = "平凉市泾滨中学", "12620802MA70A0C19C"
 
@@ -366,3 +368,39 @@ def test_one_invoice_and_one_payment_cover_several_orders(
     }
     paid = buyer.get(buyer.post(pay, _once=once, **part).headers["Location"])
     assert f"<h1>{yuan(orders[0]['accepted_fen'] + 1)}元</h1>" in paid
+
+
+def test_the_code_of_a_transfer_finds_its_payment(seller: Visitor, buyer: Visitor, trader: Trader) -> None:
+    place = opened(buyer, trader.accepted_order())
+    code = re.search(r"附言（付款识别码）.*?<dd[^>]*>([0-9A-Z]{9})<", buyer.get(place))
+    assert code is not None
+    text = seller.get(f"/payments?q={code[1].lower()}")
+    assert text.count(f'href="{place}"') == text.count('href="/payments/') == 1
+    assert "没有找到这个号码" in seller.get("/payments?q=FK-1999-000001")
+    assert "没有找到这个号码" in seller.get("/invoices?q=000000")
+
+
+def test_pages_ask_as_much_for_many_rows_as_for_few(
+    app: Flask, seller: Visitor, buyer: Visitor, office: Visitor, trader: Trader
+) -> None:
+    pages = [(v, p) for v in (seller, buyer, office) for p in ("/payments", "/invoices")]
+    pages += [(seller, "/sell/money"), (office, "/disputes")]
+
+    def statements() -> list[int]:
+        found = []
+        with app.app_context():
+            engine = db.engine
+        for visitor, path in pages:
+            visitor.get(path)
+            with counted(engine) as sent:
+                visitor.get(path)
+            found.append(len(sent))
+        return found
+
+    few = statements()
+    for number in range(2):
+        order = trader.accepted_order()
+        issued(seller, order, f"2462200000001234{number:04d}")
+        buyer.post(f"{opened(buyer, order)}/slip", **slip_fields(order, f"HLX2026888{number}"))
+    trader.accepted_order()
+    assert statements() == few

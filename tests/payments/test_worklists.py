@@ -6,11 +6,13 @@ from datetime import date
 
 import pytest
 
+from marketplace.actors import Actor
 from marketplace.clock import today
 from marketplace.database import db
 from marketplace.errors import NotFound
 from marketplace.payments import queries, service, worklists
 from marketplace.payments.ledger import OrderAmount
+from marketplace.payments.states import InvoiceKind
 from tests.payments.factory import World
 
 
@@ -114,3 +116,36 @@ def test_lists_are_sorted_as_asked_and_paged_in_that_order(world: World) -> None
     assert [i["id"] for i in first["items"] + second["items"]] == [i["id"] for i in reversed(whole)][:4]
     newest = queries.list_payments(db.session(), buyer, today=today(), sort="no such thing", limit=1)
     assert newest["items"][0]["amount_fen"] == 200
+
+
+def test_a_payment_is_found_by_the_remark_of_the_transfer(world: World) -> None:
+    buyer, seller = world.actor("buyer"), world.actor("seller")
+    paid = service.open_payment(buyer, orders=[OrderAmount(world.order().id)]).result
+    service.open_payment(buyer, orders=[OrderAmount(world.order().id)])
+
+    def found(actor: Actor, q: str) -> list[str]:
+        return [p["number"] for p in queries.list_payments(db.session(), actor, today=today(), q=q)["items"]]
+
+    code = paid["transfer_code"]
+    for typed in (code, code.lower(), f" {code[:4]} {code[4:]} ", paid["number"], paid["number"][-6:]):
+        assert found(seller, typed) == [paid["number"]]
+    assert found(world.actor("seller2"), code) == []
+    assert found(seller, "%") == []
+    assert found(seller, "no such thing") == []
+
+
+def test_an_invoice_is_found_by_the_end_of_its_number(world: World) -> None:
+    seller, order = world.actor("seller"), world.order([(900, 1)])
+    service.issue_invoice(
+        seller,
+        number="24622000000012340042",
+        kind=InvoiceKind.DIGITAL_ORDINARY,
+        issued_on=today(),
+        amount_fen=900,
+        tax_free=True,
+        orders=[OrderAmount(order.id)],
+        document_id=world.document("seller"),
+    )
+    found = queries.list_invoices(db.session(), world.actor("buyer"), q=" 40042")["items"]
+    assert [i["number"] for i in found] == ["24622000000012340042"]
+    assert queries.list_invoices(db.session(), world.actor("buyer"), q="40043")["items"] == []
