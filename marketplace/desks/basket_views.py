@@ -117,7 +117,7 @@ def basket_page(session: Session, actor: Actor, basket: Basket) -> dict[str, Any
     counties = eligible_counties(session, clock.budget_year(clock.today()))
     default_day = date.fromisoformat(head["deliver_on"])
     mistakes = _mistakes(basket, goods, default_day)
-    short = _shortages(basket, goods, default_day)
+    short = shortages(basket, goods, default_day)
     totals: dict[UUID, int] = {}
     for line in basket.lines:
         totals[line.product_id] = totals.get(line.product_id, 0) + line.quantity
@@ -227,7 +227,7 @@ def _mistakes(basket: Basket, goods: Goods, day: date) -> dict[int, str]:
     return found
 
 
-def _shortages(basket: Basket, goods: Goods, day: date) -> dict[int, dict[str, int]]:
+def shortages(basket: Basket, goods: Goods, day: date) -> dict[int, dict[str, int]]:
     """Lines of products of which not enough lasts to their days: {place: {free, asked, take}}.
 
     Lots that last to a later day also serve an earlier one, so enough is there exactly when, for every day, what is
