@@ -197,6 +197,17 @@ def test_too_many_packs_are_refused_at_their_line_and_kept(trader: Trader, selle
     assert trader.call("GET", f"/orders/{order['id']}", "coop.seller")["fulfilment"] == "confirmed"
 
 
+def test_a_refused_substitution_stays_open_to_the_eye(trader: Trader, seller: Visitor) -> None:
+    order = confirmed(trader, 12)
+    page = seller.get(f"/orders/{order['id']}/ship")
+    assert "<details open>" not in page
+    fields = shipping_form(page)
+    other = [name for name in fields if name.endswith("-quantity") and not fields[name]][-1]
+    page = seller.post(f"/orders/{order['id']}/ship", 422, **(fields | {other: "1"})).get_data(as_text=True)
+    assert "最多还可发12箱，现在是13箱" in page
+    assert "<details open>" in page
+
+
 def test_nothing_typed_ships_nothing(trader: Trader, seller: Visitor) -> None:
     order = confirmed(trader, 12)
     fields = shipping_form(seller.get(f"/orders/{order['id']}/ship"))
