@@ -217,19 +217,25 @@ def _grid(canvas: Canvas, top: int, steps: int = 4) -> list[Markup]:
     return parts
 
 
-def _text(x: float, y: float, text: str, anchor: str, name: str = "") -> Markup:
+def _text(x: float, y: float, text: str, anchor: str, name: str = "", lang: str | None = None) -> Markup:
     kind = Markup(' class="{}"').format(name) if name else _NOTHING
+    if lang is not None:
+        kind += Markup(' lang="{}"').format(lang)
     return Markup('<text{} x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(kind, x, y, anchor, text)
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One row of a bar chart: its name, its part of the longest possible bar (0 to 10,000), and the text at its end."""
+    """One row of a bar chart: its name, its part of the longest possible bar (0 to 10,000), and the text at its end.
+
+    `lang` is that of the name, where it is not the page's.
+    """
 
     name: str
     part_bp: int
     shown: str
     low: bool = False
+    lang: str | None = "zh-Hans"
 
 
 def bars(rows: Sequence[Bar], finding: str, *, mark_bp: int | None = None) -> Markup:
@@ -243,7 +249,7 @@ def bars(rows: Sequence[Bar], finding: str, *, mark_bp: int | None = None) -> Ma
             y = 28 * n + 6
             length = max(0, min(row.part_bp, 10_000)) * plot / 10_000
             parts += [
-                _text(left - 8, y + 14, _cut(row.name, 10 if name == "wide" else 7), "end"),
+                _text(left - 8, y + 14, _cut(row.name, 10 if name == "wide" else 7), "end", lang=row.lang),
                 Markup('<rect class="{}" x="{}" y="{}" width="{:.1f}" height="18"/>').format(
                     "f-low" if row.low else "f-count", left, y, length
                 ),

@@ -84,7 +84,13 @@ def _bars(rows: list[dict[str, Any]], total: dict[str, Any], by: RateBy) -> Any:
     if not rows:
         return ""
     drawn = [
-        charts.Bar(named(row, by), row["rate_bp"], percent(row["rate_bp"]), low=row["rate_bp"] < GOAL_BP)
+        charts.Bar(
+            named(row, by),
+            row["rate_bp"],
+            percent(row["rate_bp"]),
+            low=row["rate_bp"] < GOAL_BP,
+            lang="zh-Hans" if row["name"] else None,
+        )
         for row in rows[:12]
     ]
     below = sum(row["rate_bp"] < GOAL_BP for row in rows)
