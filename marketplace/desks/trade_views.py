@@ -26,13 +26,13 @@ from marketplace.orders.models import (
     Shipment,
     ShipmentLine,
 )
-from marketplace.orders.queries import order_scope, policy_number
+from marketplace.orders.queries import order_scope, policy_json, policy_number
 from marketplace.orders.states import EvaluationState, InvoiceState, OrderState, PaymentState, headline
 from marketplace.paging import Key, paginate
 from marketplace.payments.models import Invoice, InvoiceOrder, Payment, PaymentOrder
 from marketplace.payments.states import PAYMENT_FREED, InvoiceDocState
-from marketplace.policies.queries import policy_value
 
+DEFAULT_DUE_DAYS = 30  # 保障中小企业款项支付条例 第九条, where no policy row is in force
 MANY = 500  # open orders of one organisation that a desk sorts by their deadlines; the oldest first
 _Buyer, _Seller = aliased(Organisation), aliased(Organisation)
 _Purchase = aliased(Purchase)  # the scope of orders speaks of Purchase itself
@@ -69,7 +69,7 @@ class Terms:
 
 
 def terms(session: Session) -> Terms:
-    due = policy_value(session, "payment_due_days", today())
+    due = policy_json(session, "payment_due_days", now(), {"days": DEFAULT_DUE_DAYS})
     return Terms(due["days"], policy_number(session, "evaluation_days", now(), DEFAULT_EVALUATION_DAYS))
 
 
