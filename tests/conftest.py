@@ -15,12 +15,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from marketplace import embedded
+
+# How long one example takes says something of the machine's other work, not of the code.
+hypothesis.settings.register_profile(
+    "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("house")
 
 PASSWORD = "pingliang-demo-2026"
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")[:12] or secrets.token_hex(6)

@@ -30,13 +30,19 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["organisation_id"], ["organisation.id"], name="fk_notice_organisation_id"),
         sa.PrimaryKeyConstraint("id", name="pk_notice"),
         sa.UniqueConstraint(
-            "seq", "topic", "subject_id", "organisation_id",
-            name="uq_notice_seq_topic_subject_id_organisation_id", postgresql_nulls_not_distinct=True,
+            "seq",
+            "topic",
+            "subject_id",
+            "organisation_id",
+            name="uq_notice_seq_topic_subject_id_organisation_id",
+            postgresql_nulls_not_distinct=True,
         ),
     )
     op.create_index("ix_notice_inbox", "notice", ["organisation_id", "permission", "id"])
     op.create_index(
-        "ix_notice_open", "notice", ["topic", "subject_id"],
+        "ix_notice_open",
+        "notice",
+        ["topic", "subject_id"],
         postgresql_where=sa.text("done_at is null and not news"),
     )
     op.create_table(
@@ -74,8 +80,11 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["app_user.id"], name="fk_notice_sending_user_id"),
         sa.PrimaryKeyConstraint("id", name="pk_notice_sending"),
         sa.UniqueConstraint(
-            "notice_id", "channel", "user_id",
-            name="uq_notice_sending_notice_id_channel_user_id", postgresql_nulls_not_distinct=True,
+            "notice_id",
+            "channel",
+            "user_id",
+            name="uq_notice_sending_notice_id_channel_user_id",
+            postgresql_nulls_not_distinct=True,
         ),
     )
 
