@@ -48,6 +48,14 @@ class Settings:
     smtp_starttls: bool
     notice_webhook_url: str | None
     notice_webhook_secret: str | None = field(repr=False)
+    # Payment by a gateway: only bank transfer without an address and a key.
+    payment_api_base: str | None
+    payment_api_key: str | None = field(repr=False)
+    payment_api_version: str
+    payment_means: tuple[str, ...]
+    payment_merchant: str | None
+    payment_timeout_seconds: float
+    payment_webhook_secrets: tuple[str, ...] = field(repr=False)
     # A worker without a sign of life for so long is dead, and its jobs are taken by others.
     stalled_seconds: int
 
@@ -90,6 +98,31 @@ def _webhook(env: Mapping[str, str], production: bool) -> str | None:
     if len(env.get("NOTICE_WEBHOOK_SECRET", "")) < 32:
         raise BadSettings("NOTICE_WEBHOOK_URL needs NOTICE_WEBHOOK_SECRET of at least 32 characters")
     return url
+
+
+@dataclass(frozen=True)
+class _Payment:
+    base: str | None
+    key: str | None
+    secrets: tuple[str, ...]
+    means: tuple[str, ...]
+
+
+def _payment(env: Mapping[str, str], production: bool) -> _Payment:
+    base, key = env.get("PAYMENT_API_BASE") or None, env.get("PAYMENT_API_KEY") or None
+    secrets = tuple(filter(None, env.get("PAYMENT_WEBHOOK_SECRETS", "").split(",")))
+    means = tuple(filter(None, env.get("PAYMENT_MEANS", "alipay,wechat_pay").split(",")))
+    if base is None:
+        return _Payment(None, None, (), means)
+    if not base.startswith(("https://",) if production else ("https://", "http://")):
+        raise BadSettings("PAYMENT_API_BASE must begin with https://")
+    if key is None or not means:
+        raise BadSettings("PAYMENT_API_BASE needs PAYMENT_API_KEY and PAYMENT_MEANS")
+    if len(secrets) > 2 or any(len(secret) < 16 for secret in secrets):
+        raise BadSettings("PAYMENT_WEBHOOK_SECRETS takes one or two secrets of at least 16 characters")
+    if production and not secrets:
+        raise BadSettings("PAYMENT_API_BASE needs PAYMENT_WEBHOOK_SECRETS in production")
+    return _Payment(base, key, secrets, means)
 
 
 def default_state_folder(env: Mapping[str, str]) -> Path:
@@ -146,6 +179,7 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
     if production and not base_url.startswith("https://"):
         raise BadSettings("PUBLIC_BASE_URL must begin with https:// in production")
     bucket = env.get("S3_BUCKET") or None
+    payment = _payment(env, production)
     if bucket and not (env.get("S3_ACCESS_KEY") and env.get("S3_SECRET_KEY")):
         raise BadSettings("S3_BUCKET needs S3_ACCESS_KEY and S3_SECRET_KEY")
     return Settings(
@@ -179,6 +213,13 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
         smtp_starttls=_switch(env, "SMTP_STARTTLS"),
         notice_webhook_url=_webhook(env, production),
         notice_webhook_secret=env.get("NOTICE_WEBHOOK_SECRET") or None,
+        payment_api_base=payment.base,
+        payment_api_key=payment.key,
+        payment_api_version=env.get("PAYMENT_API_VERSION", "2023-08-16"),
+        payment_means=payment.means,
+        payment_merchant=env.get("PAYMENT_MERCHANT") or None,
+        payment_timeout_seconds=_number(env, "PAYMENT_TIMEOUT_SECONDS", 6.0, 7.0),
+        payment_webhook_secrets=payment.secrets,
         stalled_seconds=_integer(env, "WORKER_STALLED_SECONDS", 30, 1, 3_600),
     )
 

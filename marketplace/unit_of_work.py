@@ -38,7 +38,7 @@ HOUSEKEEPING_TABLES = frozenset(
         "seal", "checkpoint", "web_session", "access_token", "throttle", "idempotency_key", "trace_scan",
         "basket_draft", "app_user_login", "procrastinate_jobs", "document_upload", "notice", "notice_read",
         "notice_cursor", "notice_sending", "partner_key_use", "webhook_delivery", "webhook_attempt",
-        "webhook_cursor",
+        "webhook_cursor", "gateway_event",
     }
 )  # fmt: skip
 

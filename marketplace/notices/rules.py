@@ -108,6 +108,7 @@ STEPS: Mapping[str, Sequence[Step]] = {
     "payment.upheld": (
         Close("receipt"), Close("decide"), Raise("evaluate", To.BUYER, P.ORDER_EVALUATE, each_order=True),
     ),
+    "payment.captured": (Close("slip"), Raise("evaluate", To.BUYER, P.ORDER_EVALUATE, each_order=True)),
     "payment.refused": (Close("receipt"), Close("decide"), Raise("refused", To.BUYER, P.PAYMENT_OPEN, news=True)),
     "payment.cancelled": (Close("slip"),),
     "declaration.submitted": (Raise("review", To.OFFICES, P.DECLARATION_REVIEW),),

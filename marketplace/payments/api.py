@@ -17,10 +17,12 @@ from marketplace.payments.schemas import (
     InvoiceIn,
     InvoiceOut,
     InvoiceRowOut,
+    PayIn,
     PaymentArgs,
     PaymentIn,
     PaymentOut,
     PaymentRowOut,
+    RefundIn,
     SlipFileIn,
     SlipIn,
 )
@@ -115,6 +117,28 @@ def list_payments(args: dict[str, Any]) -> Response:
 def get_payment(payment_id: UUID) -> Response:
     """One payment with its payee, orders and slips."""
     return shown(PaymentOut(), queries.payment_view(db.session(), payment_id, current_actor(), today=today()))
+
+
+@blp.route("/payments/<uuid:payment_id>/pay", methods=["POST"])
+@requires(Permission.PAYMENT_OPEN)
+@blp.arguments(PayIn)
+@blp.response(202, PaymentOut)
+@retrying
+def pay_online(data: dict[str, Any], payment_id: UUID) -> Response:
+    """Pay by the gateway. Answers what was begun; read the payment for what became of it."""
+    answer = once(PaymentOut(), status=202)
+    return sent(service.pay_online(current_actor(), payment_id, **data, once=answer))
+
+
+@blp.route("/payments/<uuid:payment_id>/refunds", methods=["POST"])
+@requires(Permission.PAYMENT_CONFIRM, Permission.PAYMENT_UPHOLD)
+@blp.arguments(RefundIn)
+@blp.response(202, PaymentOut)
+@retrying
+def refund_payment(data: dict[str, Any], payment_id: UUID) -> Response:
+    """退款 of a gateway payment: by the seller, or by the office what is due back."""
+    answer = once(PaymentOut(), status=202)
+    return sent(service.refund_payment(current_actor(), payment_id, **data, once=answer))
 
 
 @blp.route("/payments/<uuid:payment_id>/slips", methods=["POST"])

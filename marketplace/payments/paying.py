@@ -18,12 +18,13 @@ from marketplace.numbering import Series, next_number
 from marketplace.orders.models import Order
 from marketplace.orders.states import InvoiceState, move
 from marketplace.payments import ledger, queries, rules
+from marketplace.payments.gateway import configured_gateway, merchant_of_record
 from marketplace.payments.ledger import OrderAmount
-from marketplace.payments.models import Payment, PaymentOrder, Slip
-from marketplace.payments.states import PAYMENT_MOVES, PaymentDocState, PaymentMethod
+from marketplace.payments.models import Payment, PaymentAttempt, PaymentOrder, Slip
+from marketplace.payments.states import ATTEMPT_LIVE, PAYMENT_MOVES, PaymentDocState, PaymentMethod
 from marketplace.policies.queries import policy_value
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
-from marketplace.values import uuid7
+from marketplace.values import uuid7, yuan
 
 
 def open_payment(
@@ -33,20 +34,26 @@ def open_payment(
     method: PaymentMethod = PaymentMethod.TRANSFER,
     once: Once = NO_ONCE,
 ) -> Reply:
-    """The buyer gets a transfer order: payee, amount, due day, and the code for the transfer's remark.
+    """The buyer gets a payment to make: payee, amount, due day, and the code for a transfer's remark.
 
     Amounts in fen; without one an order is paid in full as far as it was accepted. The payee is the seller's own
-    verified account as it is today. Raises NotFound, RuleViolation (`gateway-not-configured`, `one-seller`,
-    `one-payer`), Conflict (`nothing-accepted`, `nothing-left`, `above-accepted`, `invoice-not-checked` where
+    verified account as it is today; one for the gateway also names the merchant of record. Raises NotFound,
+    RuleViolation (`gateway-not-configured`, `gateway-amount`, `one-seller`, `one-payer`), Conflict (`nothing-accepted`, `nothing-left`, `above-accepted`, `invoice-not-checked` where
     the policy `invoice_before_payment` asks for it, `no-bank-account`).
     """
     with transaction(actor, Permission.PAYMENT_OPEN, once) as tx:
         session, today = tx.session, business_day(tx.started_at)
-        if method is not PaymentMethod.TRANSFER:
+        online = method is PaymentMethod.GATEWAY
+        if online and configured_gateway() is None:
             raise RuleViolation("还没有开通在线支付，请用银行转账", slug="gateway-not-configured")
         locked = ledger.lock_named_orders(session, orders, queries.is_party(Order.buyer_id, actor))
         payer, _ = ledger.one_payer(session, locked)
         amounts = ledger.resolve_amounts(locked, orders, {o.id: o.payment_opened_fen for o in locked})
+        if online and sum(amounts.values()) > rules.MAX_GATEWAY_FEN:
+            limit = rules.MAX_GATEWAY_FEN
+            raise RuleViolation(
+                f"在线支付一笔最多{yuan(limit)}元，请用银行转账", slug="gateway-amount", limit_fen=limit
+            )
         if policy_value(session, "invoice_before_payment", today):
             _require_checked_invoices(locked)
         seller_id, buyer_id = locked[0].seller_id, locked[0].buyer_id
@@ -64,6 +71,7 @@ def open_payment(
             payee_name=account.account_name,
             payee_bank=account.bank_name,
             payee_account=account.account_number,
+            merchant_of_record=(merchant_of_record() or account.account_name) if online else None,
             transfer_code=_unused_code(session),
             amount_fen=sum(amounts.values()),
             due_on=rules.due_day([o.accepted_on or today for o in locked], terms["days"]),
@@ -90,6 +98,7 @@ def open_payment(
             due_on=payment.due_on.isoformat(),
             transfer_code=payment.transfer_code,
             orders=ledger.amounts_text(amounts),
+            **({"merchant": payment.merchant_of_record} if online else {}),
         )
         return tx.answer(queries.payment_view(session, payment.id, actor, today=today))
 
@@ -110,14 +119,16 @@ def file_slip(
 
     The amount must be the payment's own: another sum is another payment. The answer lists what is `missing`.
     The payer's name (it may be the treasury's payment centre) stays out of the fact. Raises NotFound, WrongState,
-    RuleViolation (`slip-amount-differs`, `invalid`, `document-kind`), Conflict `slip-used`: a bank reference
-    into one account is used once, ever.
+    RuleViolation (`slip-amount-differs`, `invalid`, `document-kind`), Conflict `paid-online` for a payment by the
+    gateway, `slip-used`: a bank reference into one account is used once, ever.
     """
     with transaction(actor, Permission.PAYMENT_OPEN, once) as tx:
         session, today = tx.session, business_day(tx.started_at)
         payment, orders, _ = locked_payment(
             tx, payment_id, queries.is_party(Payment.buyer_id, actor), expected_version
         )
+        if payment.method is PaymentMethod.GATEWAY:
+            raise Conflict("这张付款单是在线支付，不收转账凭证", slug="paid-online")
         payment.state = move(PAYMENT_MOVES, payment.state, "declare")
         if amount_fen != payment.amount_fen:
             raise RuleViolation(
@@ -195,12 +206,14 @@ def cancel_payment(
 ) -> Reply:
     """The buyer takes back a payment for which no slip was filed; its amount may be opened again.
 
-    Raises NotFound, WrongState (`wrong-state`) once a slip was filed.
+    Raises NotFound, WrongState (`wrong-state`) once a slip was filed, Conflict (`attempt-live`) while it is not
+    known what became of an attempt at the gateway.
     """
     with transaction(actor, Permission.PAYMENT_OPEN, once) as tx:
         payment, orders, amounts = locked_payment(
             tx, payment_id, queries.is_party(Payment.buyer_id, actor), expected_version
         )
+        refuse_live_attempt(tx.session, payment_id)
         payment.state = move(PAYMENT_MOVES, payment.state, "cancel")
         free_amounts(tx, payment, orders, amounts, "payment.cancelled")
         today = business_day(tx.started_at)
@@ -225,6 +238,15 @@ def locked_payment(
     ).one()
     ledger.guard_version(payment.version, expected_version)
     return payment, orders, amounts
+
+
+def refuse_live_attempt(session: Session, payment_id: UUID) -> None:
+    """Raises Conflict (`attempt-live`) while an attempt at the gateway may still charge the payer."""
+    live = sa.select(PaymentAttempt.id).where(
+        PaymentAttempt.payment_id == payment_id, PaymentAttempt.state.in_(ATTEMPT_LIVE)
+    )
+    if session.scalar(live) is not None:
+        raise Conflict("上一次在线支付的结果还不确定，正在核对，请不要重付", slug="attempt-live")
 
 
 def free_amounts(

@@ -17,6 +17,7 @@ from marketplace.orders.models import Order
 from marketplace.paging import DEFAULT_LIMIT, Key, paginate
 from marketplace.payments import rules
 from marketplace.payments.models import Invoice, InvoiceOrder, Payment, PaymentOrder, Slip
+from marketplace.payments.online_queries import online_view
 from marketplace.payments.states import PAYMENT_FREED, InvoiceDocState, PaymentDocState, PaymentMethod
 from marketplace.policies.queries import policy_value
 
@@ -207,7 +208,7 @@ def payment_view(session: Session, payment_id: UUID, actor: Actor, *, today: dat
             name: getattr(payment, name)
             for name in (
                 *("id", "number", "method", "transfer_code", "amount_fen", "due_on", "state", "state_reason"),
-                *("opened_at", "declared_at", "settled_at", "version"),
+                *("opened_at", "declared_at", "settled_at", "merchant_of_record", "version"),
             )
         },
         "payee": {"name": payment.payee_name, "bank": payment.payee_bank, "account": payment.payee_account},
@@ -216,6 +217,7 @@ def payment_view(session: Session, payment_id: UUID, actor: Actor, *, today: dat
         "overdue": is_overdue(payment, today),
         "orders": _covered_orders(session, PaymentOrder, PaymentOrder.payment_id == payment_id),
         "slips": [_slip(slip) for slip in slips],
+        **online_view(session, payment_id),
         "missing": missing_files(payment.state, slips[-1].document_id is None if slips else False),
     }
 

@@ -24,6 +24,8 @@ _CODE_AND_NUMBER = re.compile(r"(?:[0-9]{10}|[0-9]{12})-[0-9]{8}")
 MAX_DUE_DAYS = 60  # 保障中小企业款项支付条例: an agreed term of payment is at most 60 days
 EARLY_SLIP_DAYS = 60  # a transfer may be made before the payment is opened here, but not long before
 
+MAX_GATEWAY_FEN = 99_999_999  # the gateway takes at most eight digits [Stripe API: amount]
+
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _CODE_SYMBOLS = 8
 
@@ -131,6 +133,39 @@ def spread(amount_fen: int, lines: Sequence[tuple[K, int]], freight_rest_fen: in
     parts = split_by_largest_remainder(goods, rests) if goods else [0] * len(rests)
     given = [(key, part) for (key, _), part in zip(lines, parts, strict=True) if part]
     return Spread(given, freight, amount_fen - goods - freight)
+
+
+@dataclass(frozen=True)
+class Owed(Generic[K]):
+    """A line as a refund sees it: what was paid for it and what of it was accepted."""
+
+    key: K
+    paid_fen: int
+    accepted_fen: int
+
+
+def take_back(
+    amount_fen: int, lines: Sequence[Owed[K]], beside_fen: int, freight_fen: int
+) -> list[tuple[K, int]]:
+    """Which lines a refund of one order is taken from; what is left of it comes from freight and excess.
+
+    `beside_fen` is what was paid beyond the lines. First goes what nobody owes any more: money beyond lines and
+    freight, then lines paid above what was accepted; then the lines by largest remainder of what was paid, and the
+    freight at last. No line falls below 0. Raises ValueError for more than was paid in all.
+    """
+    if not 0 <= amount_fen <= beside_fen + sum(line.paid_fen for line in lines):
+        raise ValueError("a refund is at most what was paid")
+    rest = amount_fen - min(amount_fen, max(0, beside_fen - freight_fen))
+    surplus = [max(0, line.paid_fen - line.accepted_fen) for line in lines]
+    taken = _shares(min(rest, sum(surplus)), surplus)
+    left = [line.paid_fen - part for line, part in zip(lines, taken, strict=True)]
+    more = _shares(min(rest - sum(taken), sum(left)), left)
+    parts = [first + second for first, second in zip(taken, more, strict=True)]
+    return [(line.key, part) for line, part in zip(lines, parts, strict=True) if part]
+
+
+def _shares(amount_fen: int, weights: Sequence[int]) -> list[int]:
+    return split_by_largest_remainder(amount_fen, weights) if amount_fen else [0] * len(weights)
 
 
 def draw_transfer_code() -> str:

@@ -7,7 +7,14 @@ from typing import Any
 from marshmallow import Schema, fields, post_load, validate
 
 from marketplace.payments.ledger import OrderAmount
-from marketplace.payments.states import InvoiceDocState, InvoiceKind, PaymentDocState, PaymentMethod
+from marketplace.payments.states import (
+    AttemptState,
+    InvoiceDocState,
+    InvoiceKind,
+    PaymentDocState,
+    PaymentMethod,
+    RefundState,
+)
 from marketplace.values import MAX_LINES
 from marketplace.web.schemas import InSchema, NamedIdOut, PageArgs, fen, text
 
@@ -137,7 +144,52 @@ class PaymentRowOut(Schema):
     seller = fields.Nested(NamedIdOut, required=True)
 
 
+class PayIn(InSchema):
+    """`means`: one of those that the gateway is set up for; the first of them without one."""
+
+    means = text(60, required=False)
+
+
+class RefundIn(InSchema):
+    """`order_id` where the payment covers several orders."""
+
+    amount_fen = fen(low=1)
+    order_id = fields.UUID()
+    reason = text(500)
+
+
+class AttemptOut(Schema):
+    """One try at the gateway. While pending it is not known whether it charged: do not pay again."""
+
+    id = fields.UUID(required=True)
+    state = fields.Enum(AttemptState, by_value=True, required=True)
+    amount_fen = fields.Integer(required=True)
+    means = fields.String(required=True)
+    # Where the payer goes on, while the state is `action`.
+    next_url = fields.String(allow_none=True, required=True)
+    failure_code = fields.String(allow_none=True, required=True)
+    captured_fen = fields.Integer(required=True)
+    refunded_fen = fields.Integer(required=True)
+    booked = fields.Boolean(required=True)
+    asked_at = fields.AwareDateTime(required=True)
+    ended_at = fields.AwareDateTime(allow_none=True, required=True)
+
+
+class RefundOut(Schema):
+    id = fields.UUID(required=True)
+    order_id = fields.UUID(allow_none=True, required=True)
+    amount_fen = fields.Integer(required=True)
+    state = fields.Enum(RefundState, by_value=True, required=True)
+    reason = fields.String(allow_none=True, required=True)
+    failure_code = fields.String(allow_none=True, required=True)
+    asked_at = fields.AwareDateTime(required=True)
+    ended_at = fields.AwareDateTime(allow_none=True, required=True)
+
+
 class PaymentOut(PaymentRowOut):
+    merchant_of_record = fields.String(allow_none=True, required=True)
+    attempts = fields.List(fields.Nested(AttemptOut), required=True)
+    refunds = fields.List(fields.Nested(RefundOut), required=True)
     payee = fields.Nested(PayeeOut, required=True)
     state_reason = fields.String(allow_none=True, required=True)
     orders = fields.List(fields.Nested(CoveredOrderOut), required=True)

@@ -2,7 +2,9 @@
 
 from marketplace.payments.invoicing import check_invoice, issue_invoice, return_invoice
 from marketplace.payments.ledger import OrderAmount
+from marketplace.payments.online import pay_online
 from marketplace.payments.paying import cancel_payment, complete_slip, file_slip, open_payment
+from marketplace.payments.refunding import refund_payment
 from marketplace.payments.settling import confirm_payment, dispute_payment, refuse_payment, uphold_payment
 
 __all__ = [
@@ -15,6 +17,8 @@ __all__ = [
     "file_slip",
     "issue_invoice",
     "open_payment",
+    "pay_online",
+    "refund_payment",
     "refuse_payment",
     "return_invoice",
     "uphold_payment",

@@ -34,7 +34,7 @@ def confirm_payment(
 
     def settle(tx: Transaction, payment: Payment, orders: list[Order], amounts: Amounts) -> None:
         payment.state = move(PAYMENT_MOVES, payment.state, "confirm")
-        _book_paid(tx, payment, orders, amounts, "payment.confirmed")
+        book_paid(tx, payment, orders, amounts, "payment.confirmed")
 
     return _seller_act(actor, payment_id, settle, expected_version, once)
 
@@ -72,7 +72,7 @@ def uphold_payment(
     """
 
     def settle(tx: Transaction, payment: Payment, orders: list[Order], amounts: Amounts) -> None:
-        _book_paid(tx, payment, orders, amounts, "payment.upheld")
+        book_paid(tx, payment, orders, amounts, "payment.upheld")
 
     return _office_act(actor, payment_id, "uphold", settle, expected_version, once)
 
@@ -124,14 +124,14 @@ def _office_act(
         return tx.answer(queries.payment_view(tx.session, payment_id, actor, today=today))
 
 
-def _book_paid(
-    tx: Transaction, payment: Payment, orders: Sequence[Order], amounts: Amounts, kind: str
+def book_paid(
+    tx: Transaction, payment: Payment, orders: Sequence[Order], amounts: Amounts, kind: str, **data: Any
 ) -> None:
     """Spread a payment over the accepted lines of each order, and say so line by line.
 
     What an order no longer owes (a reduction was agreed meanwhile) stays on the order only and is due back.
     """
-    lines_of = _lines(tx.session, orders)
+    lines_of = lines_by_order(tx.session, orders)
     booked: list[dict[str, Any]] = []
     for order in orders:
         lines = lines_of[order.id]
@@ -162,10 +162,11 @@ def _book_paid(
         amount_fen=payment.amount_fen,
         orders=ledger.amounts_text(amounts),
         lines=booked,
+        **data,
     )
 
 
-def _lines(session: Session, orders: Sequence[Order]) -> dict[UUID, list[OrderLine]]:
+def lines_by_order(session: Session, orders: Sequence[Order]) -> dict[UUID, list[OrderLine]]:
     """Lines by order, in their order on the paper; the locked orders guard them."""
     found: dict[UUID, list[OrderLine]] = {o.id: [] for o in orders}
     rows = session.scalars(

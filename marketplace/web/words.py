@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from marketplace.web.language import N_, translated
+from marketplace.web.words_of_money import MONEY_LOOKS, MONEY_WORDS
 
 WORDS: Mapping[str, Mapping[str, str]] = {
+    **MONEY_WORDS,
     "role": {
         "buyer": N_("采购员"),
         "manager": N_("管理员（申报与审批）"),
@@ -338,24 +340,6 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "ordinary": N_("增值税普通发票"),
         "special": N_("增值税专用发票"),
     },
-    "payment_state": {
-        "none": N_("未付款"),
-        "open": N_("待交凭证"),
-        "declared": N_("待确认到账"),
-        "part_paid": N_("部分付款"),
-        "paid": N_("已付清"),
-        "refund_due": N_("待退款"),
-        "refunded": N_("已退款"),
-    },
-    "payment_document_state": {
-        "open": N_("待交凭证"),
-        "declared": N_("待确认到账"),
-        "disputed": N_("有争议"),
-        "paid": N_("已到账"),
-        "refused": N_("凭证被驳回"),
-        "cancelled": N_("已取消"),
-    },
-    "payment_method": {"transfer": N_("对公转账"), "gateway": N_("在线支付")},
     "evaluation_state": {"none": N_("未评价"), "given": N_("已评价"), "automatic": N_("系统默认评价")},
     "declaration_state": {
         "draft": N_("草稿"),
@@ -402,6 +386,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
 
 # What a state looks like to somebody for whom it is neither late nor his turn; a desk may say `act` instead.
 LOOKS: Mapping[str, Mapping[str, str]] = {
+    **MONEY_LOOKS,
     "product_state": {"recognised": "done", "refused": "bad", "withdrawn": "bad"},
     "lot_state": {"released": "done", "held": "bad", "recalled": "bad"},
     "purchase_state": {"approved": "done", "rejected": "bad", "expired": "bad"},
@@ -416,8 +401,6 @@ LOOKS: Mapping[str, Mapping[str, str]] = {
         "completed": "done",
     },
     "invoice_state": {"checked": "done", "returned": "bad"},
-    "payment_state": {"declared": "go", "part_paid": "go", "paid": "done"},
-    "payment_document_state": {"declared": "go", "disputed": "bad", "paid": "done", "refused": "bad"},
     "evaluation_state": {"given": "done", "automatic": "done"},
     "declaration_state": {"submitted": "go", "approved": "done", "returned": "bad"},
     "bank_account_state": {"active": "done"},

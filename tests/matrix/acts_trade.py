@@ -224,6 +224,18 @@ def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"payment_id": t.payment("disputed")["id"]}, REASON)
 
 
+@act("payments.pay_online", by="buyer", sees=BUYER, changed=given(means="alipay"))
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared({"payment_id": t.payment("online")["id"]}, {"means": "pm_card_visa"})
+
+
+@act("payments.refund_payment", by="seller", sees=SELLER | COUNTY, changed=given(amount_fen=2))
+def _(t: Tenant, user: str) -> Prepared:
+    payment = t.payment("captured")
+    body = {"amount_fen": 1, "order_id": payment["orders"][0]["order_id"], **REASON}
+    return Prepared({"payment_id": payment["id"]}, body)
+
+
 @act("payments.cancel_payment", by="buyer", sees=BUYER)
 def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"payment_id": t.payment()["id"]})

@@ -252,9 +252,13 @@ class Tenant:
         return str(self.world.post(self.seller, "/invoices", self.invoice_body(self.order("accepted")))["id"])
 
     def payment(self, state: str = "open") -> Json:
-        body = {"method": "transfer", "orders": [{"order_id": self.order("accepted")["id"]}]}
+        online = state in ("online", "captured")
+        method = "gateway" if online else "transfer"
+        body = {"method": method, "orders": [{"order_id": self.order("accepted")["id"]}]}
         made = dict(self.world.post(self.buyer, "/payments", body))
-        if state != "open":
+        if state == "captured":
+            self.world.post(self.buyer, f"/payments/{made['id']}/pay", {})
+        if state != "open" and not online:
             slip = self.slip_body(made) | {"payer_name": self.word("payer")}
             if state == "bare":
                 del slip["document_id"]

@@ -10,7 +10,8 @@ import io
 import itertools
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +25,7 @@ from marketplace.journal.checkpoints import make_key
 from marketplace.journal.sealing import make_checkpoint, seal_pending
 from tests.conftest import PASSWORD
 from tests.documents.files import PDF
+from tests.faults.gateway_double import KEY, SECRET, running_double
 from tests.matrix.tenant import Json, Tenant
 
 SIGNER, _ = make_key("matrix.example")
@@ -39,6 +41,7 @@ class World:
         self._tokens: dict[str, str] = {}
         self._browsers: dict[str | None, FlaskClient] = {}
         self._admin = "platform.admin"
+        self._connect_gateway()
         school, outsourced = self.organisation("ORG-AG-SCH-01"), self.organisation("ORG-AG-SCH-03")
         seller_a, seller_b = self.organisation("ORG-COOP-01"), self.organisation("ORG-COOP-02")
         self.add_user("coop.second", seller_a, "seller")
@@ -64,6 +67,18 @@ class World:
         )  # fmt: skip
         self.c.for_agency = outsourced
         self.tenants = (self.a, self.b, self.c)
+
+    def _connect_gateway(self) -> None:
+        """A gateway that takes every payment, for as long as this world lives."""
+        self._gateway = ExitStack()
+        double = self._gateway.enter_context(running_double())
+        self.app.config["SETTINGS"] = replace(
+            self.app.config["SETTINGS"],
+            payment_api_base=double.base,
+            payment_api_key=KEY,
+            payment_means=("pm_card_visa", "alipay"),
+            payment_webhook_secrets=(SECRET,),
+        )
 
     def one(self, statement: str, *values: Any) -> Any:
         row = self.owner.execute(statement, values).fetchone()
@@ -131,7 +146,7 @@ class World:
 
     def post(self, user: str | None, path: str, body: Any = None) -> Any:
         answer = self.call(user, "POST", path, body)
-        assert answer.status_code in (200, 201), f"{path}: {answer.get_data(as_text=True)}"
+        assert answer.status_code in (200, 201, 202), f"{path}: {answer.get_data(as_text=True)}"
         return answer.get_json()
 
     def add_user(self, username: str, organisation: str, role: str) -> str:
