@@ -238,6 +238,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "user.password_renewed": N_("重设密码"),
         "user.role_changed": N_("改变角色"),
         "user.disabled": N_("停用用户"),
+        "user.enabled": N_("恢复用户"),
         "user.signed_out_everywhere": N_("退出全部设备"),
         "user.second_factor_begun": N_("开始绑定二次验证"),
         "user.second_factor_set": N_("绑定二次验证"),
