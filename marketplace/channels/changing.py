@@ -161,7 +161,7 @@ def _record(tx: Transaction, kind: str, row: ChangeRequest, order: Order, **more
         "change_request",
         row.id,
         parties=[order.buyer_id, order.seller_id],
-        order=str(order.id),
+        orders=[str(order.id)],
         number=order.number,
         lines=[{"line": line["line_id"], "quantity": line["quantity"]} for line in row.lines],
         **more,

@@ -17,7 +17,7 @@ from marketplace.catalog.models import Lot
 from marketplace.channels.models import ChangeRequest, PartnerOrder
 from marketplace.errors import NotFound
 from marketplace.orders import queries
-from marketplace.orders.models import Order, Purchase, Shipment, ShipmentLine
+from marketplace.orders.models import Order, OrderLine, Purchase, Shipment, ShipmentLine
 from marketplace.paging import paginate
 from marketplace.trace.models import LotCertificate
 
@@ -223,17 +223,56 @@ def _changes(session: Session, partner_order_id: UUID) -> list[dict[str, Any]]:
 def change_requests(
     session: Session, actor: Actor, *, state: str = "open", limit: int = 24, after: str | None = None
 ) -> dict[str, Any]:
-    """Channels' wishes that wait for this seller, newest first."""
-    statement = (
+    """Channels' wishes that wait for this seller, newest first; two queries."""
+    found = paginate(
+        session,
+        _requests(actor).where(ChangeRequest.state == state),
+        [(ChangeRequest.id, True)],
+        limit=limit,
+        after=after,
+        shape=lambda row: shape_request(row[0], row[1], row[2], row[3]),
+    )
+    return {**found, "items": _named(session, found["items"])}
+
+
+def change_request(session: Session, actor: Actor, request_id: UUID) -> dict[str, Any]:
+    """One wish to this seller. Raises NotFound for another seller's."""
+    row = session.execute(_requests(actor).where(ChangeRequest.id == request_id)).one_or_none()
+    if row is None:
+        raise NotFound
+    return _named(session, [shape_request(row[0], row[1], row[2], row[3])])[0]
+
+
+def _requests(actor: Actor) -> sa.Select[ChangeRequest, str, UUID, str]:
+    return (
         sa.select(ChangeRequest, Order.number, Organisation.id, Organisation.name)
         .join(Order, Order.id == ChangeRequest.order_id)
         .join(Organisation, Organisation.id == Order.buyer_id)
-        .where(ChangeRequest.state == state, Order.seller_id == actor.organisation_id)
+        .where(Order.seller_id == actor.organisation_id)
     )
-    return paginate(
-        session, statement, [(ChangeRequest.id, True)], limit=limit, after=after,
-        shape=lambda row: shape_request(row[0], row[1], row[2], row[3]),
-    )  # fmt: skip
+
+
+def _named(session: Session, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same with the name and the unit of each line's product."""
+    ids = [UUID(line["line_id"]) for item in items for line in item["lines"]]
+    names = {
+        str(row.id): (f"{row.product_name} {row.spec}", row.pack_unit)
+        for row in session.execute(
+            sa.select(OrderLine.id, OrderLine.product_name, OrderLine.spec, OrderLine.pack_unit).where(
+                OrderLine.id.in_(ids)
+            )
+        )
+    }
+    return [
+        {
+            **item,
+            "lines": [
+                {**line, "name": names[line["line_id"]][0], "unit": names[line["line_id"]][1]}
+                for line in item["lines"]
+            ],
+        }
+        for item in items
+    ]
 
 
 def shape_request(row: ChangeRequest, number: str, channel_id: UUID, channel: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from flask_babel import gettext
 from marshmallow import fields, validate
 
 from marketplace.actors import Permission
-from marketplace.channels import keys
+from marketplace.channels import catalogue, keys
 from marketplace.channels.states import KeyMode, Scope
 from marketplace.clock import now
 from marketplace.config import Settings
@@ -18,7 +18,7 @@ from marketplace.database import db
 from marketplace.errors import NotFound
 from marketplace.unit_of_work import retrying
 from marketplace.web.authentication import client_address
-from marketplace.web.edge import current_actor, requires
+from marketplace.web.edge import current_actor, public, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form
 from marketplace.web.pages import page
 from marketplace.web.schemas import InSchema, integer, text
@@ -31,12 +31,8 @@ class KeyIn(InSchema):
     """A new key, and who asks for it."""
 
     name = text(60)
-    mode = fields.String(required=True, validate=validate.OneOf([m.value for m in KeyMode]))
-    scopes = fields.List(
-        fields.String(validate=validate.OneOf([s.value for s in Scope])),
-        required=True,
-        validate=validate.Length(1, len(Scope), error="请至少选一项用途"),
-    )
+    # None is said by the service, in words of its own: a browser sends no box that is not ticked.
+    scopes = fields.List(fields.String(validate=validate.OneOf([s.value for s in Scope])), load_default=list)
     days = integer(1, keys.LONGEST_DAYS)
     current_password = text(200)
     otp = text(40, required=False)
@@ -45,6 +41,15 @@ class KeyIn(InSchema):
 def _settings() -> Settings:
     settings: Settings = current_app.config["SETTINGS"]
     return settings
+
+
+@blp.route("/partner", methods=["GET"])
+@public
+def today() -> Shown:
+    """How a partner's program begins, with examples to copy, what is agreed and what we promise."""
+    actor = current_actor()
+    mine = catalogue.self_view(db.session(), actor) if actor.can(Permission.CHANNEL_KEYS) else None
+    return page("portal/today.html", mine=mine, base=_settings().public_base_url)
 
 
 @blp.route("/portal/keys", methods=["GET", "POST"], endpoint="keys")
@@ -58,7 +63,8 @@ def keys_page() -> Shown:
         made = keys.create_key(
             current_actor(),
             _settings(),
-            **{**given, "mode": KeyMode(given["mode"]), "scopes": [Scope(s) for s in given["scopes"]]},
+            mode=KeyMode.LIVE,
+            **{**given, "scopes": [Scope(s) for s in given["scopes"]]},
             address=client_address(),
         )
         response = make_response(_keys_shown(made.result))

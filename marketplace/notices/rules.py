@@ -82,6 +82,14 @@ STEPS: Mapping[str, Sequence[Step]] = {
         Raise("cancelled", To.BUYER, P.ORDER_CANCEL, news=True),
         Raise("cancelled", To.SELLER, P.ORDER_CANCEL, news=True),
     ),
+    # A channel asks after its cut-off; the seller answers.
+    "change_request.asked": (Raise("change", To.SELLER, P.ORDER_CONFIRM, each_order=True),),
+    "change_request.agreed": (
+        Close("change", each_order=True), Raise("change_agreed", To.BUYER, P.CHANNEL_KEYS, each_order=True, news=True),
+    ),
+    "change_request.refused": (
+        Close("change", each_order=True), Raise("change_refused", To.BUYER, P.CHANNEL_KEYS, each_order=True, news=True),
+    ),
     "order.shipped": (Close("ship", when="all_shipped"), Raise("accept", To.BUYER, P.ORDER_ACCEPT)),
     "order.accepted": (
         Close("accept", when="complete"),

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from flask import Response, g, request
 from marshmallow import Schema
+from werkzeug.http import http_date
 
 from marketplace.actors import Actor, Permission, anonymous
 from marketplace.errors import RuleViolation
@@ -78,6 +80,41 @@ def without_key(reason: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return view
 
     return declare
+
+
+NOTICE = timedelta(days=184)  # six months, whichever they are
+
+
+def deprecated(
+    since: datetime, sunset: datetime, successor: str
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Tell callers of a route that it goes: Deprecation (RFC 9745), Sunset (RFC 8594) and a link to what replaces it.
+
+    Raises ValueError when there are less than six months between the two: that is what partners are promised.
+    """
+    if sunset - since < NOTICE:
+        raise ValueError("a route is announced at least six months before it ends")
+    told = {
+        "Deprecation": f"@{int(since.timestamp())}",
+        "Sunset": http_date(sunset),
+        "Link": f'<{successor}>; rel="successor-version"',
+    }
+
+    def declare(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def announced(*args: P.args, **kwargs: P.kwargs) -> R:
+            g.announcements = told
+            return view(*args, **kwargs)
+
+        return announced
+
+    return declare
+
+
+def announce_ends(response: Response) -> Response:
+    """Put what `deprecated` says on the answer, errors too."""
+    response.headers.update(g.get("announcements", {}))
+    return response
 
 
 def once(schema: Schema, status: int = 200, *, encode: Callable[[Any], bytes] | None = None) -> Once:

@@ -72,6 +72,7 @@ _MANAGER = (
 _SELLER = (
     Entry("selling.today", N_("待办")),
     Entry("trading.orders", N_("订单")),
+    Entry("selling_changes.requests", N_("渠道改单")),
     Entry("selling.lots", N_("批次")),
     Entry("money.seller_money", N_("票款")),
     Entry("selling.products", N_("产品")),
@@ -105,6 +106,7 @@ _SETTLEMENT = (Entry("money.payments", N_("付款")), Entry("offices.journal", N
 _PARTNER = (
     Entry("portal.today", N_("伙伴门户")),
     Entry("portal.keys", N_("接口密钥")),
+    Entry("trading.orders", N_("订单")),
     Entry("offices.journal", N_("日志与证明")),
 )
 _ADMIN = (

@@ -16,7 +16,7 @@ from marketplace.config import Settings
 from marketplace.web.authentication import register_authentication
 from marketplace.web.cache import ReadCache
 from marketplace.web.docs import ProblemOut, register_docs
-from marketplace.web.edge import public
+from marketplace.web.edge import announce_ends, public
 from marketplace.web.generation import generation_of, register_live_kinds
 from marketplace.web.health import register_health
 from marketplace.web.language import register_language
@@ -62,6 +62,7 @@ def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) ->
     register_authentication(app)
     register_principal_limit(app)
     register_parsing(app)
+    app.after_request(announce_ends)
     register_language(app)
     register_pages(app)
     # Partners read a document of their own: what stands under /partner/ is in no other.

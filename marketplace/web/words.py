@@ -10,11 +10,13 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
+from marketplace.web.channel_words import CHANNEL_FACTS, CHANNEL_SUBJECTS, CHANNEL_WORDS
 from marketplace.web.language import N_, translated
 from marketplace.web.words_of_money import MONEY_LOOKS, MONEY_WORDS
 
 WORDS: Mapping[str, Mapping[str, str]] = {
     **MONEY_WORDS,
+    **CHANNEL_WORDS,
     "role": {
         "buyer": N_("采购员"),
         "manager": N_("管理员（申报与审批）"),
@@ -45,17 +47,6 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "none": N_("没有食堂"),
         "shared": N_("合用食堂"),
         "outsourced": N_("食堂外包"),
-    },
-    "key_mode": {
-        "live": N_("正式"),
-        "test": N_("试用"),
-    },
-    "key_scope": {
-        "catalogue": N_("读取目录"),
-        "orders": N_("下单和查单"),
-        "sales": N_("上报销售和盘点"),
-        "statements": N_("结算单"),
-        "events": N_("事件"),
     },
     "purpose": {
         "canteen": N_("食堂食材"),
@@ -272,17 +263,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "declaration.returned": N_("退回份额填报"),
         "declaration.withdrawn": N_("撤回份额填报"),
         "period.closed": N_("月度关账"),
+        **CHANNEL_FACTS,
         "notice.address_set": N_("设定通知地址"),
-        "partner_key.created": N_("新建渠道密钥"),
-        "partner_key.revoked": N_("停用渠道密钥"),
-        "channel.paired": N_("登记对口县区"),
-        "channel.agreed": N_("签订渠道协议"),
-        "channel.priced": N_("设定渠道价"),
-        "channel.listed": N_("渠道上架"),
-        "channel.withdrawn": N_("渠道下架"),
-        "change_request.asked": N_("渠道申请改单"),
-        "change_request.agreed": N_("同意改单"),
-        "change_request.refused": N_("不同意改单"),
     },
     # What a fact is about, and the way by which its act came in.
     "fact_subject": {
@@ -303,10 +285,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "payment": N_("付款"),
         "declaration": N_("份额填报"),
         "period": N_("账期"),
-        "partner_key": N_("渠道密钥"),
-        "channel_agreement": N_("渠道协议"),
-        "channel_item": N_("渠道选品"),
-        "change_request": N_("改单申请"),
+        **CHANNEL_SUBJECTS,
     },
     "door": {
         "web": N_("网页"),

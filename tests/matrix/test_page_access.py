@@ -54,6 +54,7 @@ PARAMETERS: Mapping[str, str | Act] = {
     "payment_id": "payments.get_payment",
     "product_id": "catalog.show_my_product",
     "purchase_id": "orders.show_purchase",
+    "request_id": "changes.refuse_change",
     "seq": "journal.show_proof",
     "shipment_id": Act(_shipment, "seller", TRADE),
     "user_id": "accounts.disable_user",

@@ -1,0 +1,53 @@
+"""The words of channels: their keys, agreements and requests; a part of `words.WORDS`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from marketplace.web.language import N_
+
+CHANNEL_WORDS: Mapping[str, Mapping[str, str]] = {
+    "trade_pattern": {
+        "wholesale": N_("批发"),
+        "consignment": N_("代销"),
+        "drop_ship": N_("代发"),
+        "group_purchase": N_("团购"),
+        "call_off": N_("框架分批"),
+    },
+    "change_state": {
+        "open": N_("待答复"),
+        "agreed": N_("已同意"),
+        "refused": N_("未同意"),
+    },
+    "key_mode": {
+        "live": N_("正式"),
+        "test": N_("试用"),
+    },
+    "key_scope": {
+        "catalogue": N_("读取目录"),
+        "orders": N_("下单和查单"),
+        "sales": N_("上报销售和盘点"),
+        "statements": N_("结算单"),
+        "events": N_("事件"),
+    },
+}
+
+CHANNEL_FACTS: Mapping[str, str] = {
+    "partner_key.created": N_("新建渠道密钥"),
+    "partner_key.revoked": N_("停用渠道密钥"),
+    "channel.paired": N_("登记对口县区"),
+    "channel.agreed": N_("签订渠道协议"),
+    "channel.priced": N_("设定渠道价"),
+    "channel.listed": N_("渠道上架"),
+    "channel.withdrawn": N_("渠道下架"),
+    "change_request.asked": N_("渠道申请改单"),
+    "change_request.agreed": N_("同意改单"),
+    "change_request.refused": N_("不同意改单"),
+}
+
+CHANNEL_SUBJECTS: Mapping[str, str] = {
+    "partner_key": N_("渠道密钥"),
+    "channel_agreement": N_("渠道协议"),
+    "channel_item": N_("渠道选品"),
+    "change_request": N_("改单申请"),
+}

@@ -1,0 +1,153 @@
+"""The portal: its examples run as they stand, keys are made and ended by form, sellers answer what channels ask."""
+
+from __future__ import annotations
+
+import html
+import re
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask, Response
+
+from marketplace.web.edge import announce_ends, deprecated
+from tests.channels.partner import Program, new_key, order_body
+from tests.channels.test_orders import pass_the_cut_off
+from tests.conftest import PASSWORD
+from tests.desks.trading import Visitor
+from tests.serving import running_site
+
+
+@pytest.fixture(scope="module")
+def partner(app: Flask) -> Visitor:
+    return Visitor(app, "tianjin.partner")
+
+
+def key_form(**changes: object) -> dict[str, Any]:
+    return {
+        "name": "门店收银系统", "scopes": ["catalogue", "orders"], "days": "30",
+        "current_password": PASSWORD,
+    } | changes  # fmt: skip
+
+
+def examples(text: str) -> dict[str, str]:
+    found = re.findall(r'<pre class="example" data-example="(\w+)"[^>]*><code>(.*?)</code>', text, re.DOTALL)
+    return {name: html.unescape(body).strip() for name, body in found}
+
+
+def test_the_examples_of_the_portal_run_as_they_stand(fresh_app: Flask, tmp_path: Path) -> None:
+    key = str(new_key(fresh_app)["key"])
+    given = examples(fresh_app.test_client().get("/partner").get_data(as_text=True))
+    assert list(given) == ["begin", "self", "catalogue", "order", "show", "cancel"]
+
+    with running_site(fresh_app.config["TEST_ENVIRONMENT"]) as site:
+        begin = given["begin"].replace("把密钥粘在这里", key)
+        begin = re.sub(r"API=\S+/partner/v1", f"API={site.base}/partner/v1", begin)
+        script = "\n".join([begin, *(given[name] + "\necho" for name in list(given)[1:])])
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "/problems/" not in done.stdout
+    assert '"state":"approved"' in done.stdout
+    assert '"outcome":"done"' in done.stdout
+    with psycopg.connect(fresh_app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"]) as owner:
+        assert owner.execute("select count(*) from partner_order").fetchone() == (1,)
+        assert owner.execute("select state from orders").fetchall() == [("cancelled",)]
+
+
+def test_everybody_may_read_the_promises_and_only_a_partner_its_terms(app: Flask, partner: Visitor) -> None:
+    public = app.test_client().get("/partner").get_data(as_text=True)
+    own = partner.get("/partner")
+
+    for word in ("六个月", "Deprecation", "Sunset", "Retry-After", "一分钟内"):
+        assert word in public
+    assert "天津武清泾静优选商贸有限公司" not in public
+    assert "天津武清泾静优选商贸有限公司" in own
+    assert "送货前1天的16:00" in own
+
+
+def test_a_key_is_shown_once_and_ended_by_its_page(fresh_app: Flask) -> None:
+    partner = Visitor(fresh_app, "tianjin.partner")
+    made = partner.post("/portal/keys", 200, **key_form())
+    text = made.get_data(as_text=True)
+    found = re.search(r"pl_live_[a-z2-7]{12}_[0-9a-f]{64}", text)
+    assert found
+    assert made.headers["Cache-Control"] == "no-store"
+    listed = partner.get("/portal/keys")
+    assert found[0] not in listed
+    assert found[0].split("_")[2] in listed
+    program = Program(fresh_app, key=found[0])
+    program.get("/catalogue")
+    address = re.search(r'href="(/portal/keys/[0-9a-f-]+/revoke)"', listed)
+    assert address
+    assert "马上连不上" in partner.get(address[1])
+
+    partner.post(address[1])
+
+    program.get("/catalogue", 401)
+    assert "已停用" in partner.get("/portal/keys")
+
+
+def test_a_refused_key_form_keeps_what_was_typed_but_not_the_password(fresh_app: Flask) -> None:
+    partner = Visitor(fresh_app, "tianjin.partner")
+
+    refused = partner.post("/portal/keys", 401, **key_form(current_password="wrong-password"))
+
+    text = refused.get_data(as_text=True)
+    assert 'value="门店收银系统"' in text
+    assert "wrong-password" not in text
+    no_scope = partner.post("/portal/keys", 422, **key_form(scopes=[]))
+    assert "请至少选一项用途" in no_scope.get_data(as_text=True)
+    assert "还没有密钥" in partner.get("/portal/keys")
+
+
+def test_a_seller_answers_by_page_what_a_channel_asks(fresh_app: Flask) -> None:
+    program = Program(fresh_app)
+    seller = Visitor(fresh_app, "coop.seller")
+    item = next(i for i in program.items() if i["sku"] == "PL-0001")
+    with psycopg.connect(
+        fresh_app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"], autocommit=True
+    ) as owner:
+        for number in ("P-1", "P-2"):
+            program.post("/orders", order_body(number, [item], packs=2), 201)
+            pass_the_cut_off(owner, number)
+            program.post(f"/orders/{number}/cancel", {"reason": "门店装修"})
+
+    listed = seller.get("/sell/changes")
+    agree = re.findall(r'href="(/sell/changes/[0-9a-f-]+/agree)"', listed)
+    assert len(agree) == 2
+    assert "门店装修" in listed
+    assert "静宁苹果" in seller.get(agree[0])
+    refuse = agree[0].replace("/agree", "/refuse")
+    seller.post(refuse, 422, reason="")
+    seller.post(refuse, reason="已经装车")
+    seller.post(agree[1])
+    assert "没有等答复的申请" in seller.get("/sell/changes")
+    states = {n: program.get(f"/orders/{n}") for n in ("P-1", "P-2")}
+    assert {states["P-1"]["state"], states["P-2"]["state"]} == {"approved", "cancelled"}
+    assert "已经装车" in {c["decision_reason"] for o in states.values() for c in o["changes"]}
+    stranger = Visitor(fresh_app, "coop2.seller")
+    stranger.get(agree[0], 404)
+
+
+def test_a_route_that_ends_is_announced_half_a_year_before(app: Flask) -> None:
+    since, sunset = datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 6, 4, tzinfo=UTC)
+
+    @deprecated(since, sunset, "/partner/v2/orders")
+    def view() -> str:
+        return "done"
+
+    with app.test_request_context("/partner/v1/orders"):
+        assert view() == "done"
+        answer = announce_ends(Response("done"))
+    assert answer.headers["Deprecation"] == "@1796083200"
+    assert answer.headers["Sunset"] == "Fri, 04 Jun 2027 00:00:00 GMT"
+    assert answer.headers["Link"] == '</partner/v2/orders>; rel="successor-version"'
+    with pytest.raises(ValueError, match="six months"):
+        deprecated(since, datetime(2027, 5, 1, tzinfo=UTC), "/partner/v2/orders")
