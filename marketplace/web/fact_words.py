@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from marketplace.web.channel_words import CHANNEL_FACTS, CHANNEL_SUBJECTS
 from marketplace.web.language import N_
 
 FACT_KIND: Mapping[str, str] = {

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
-from marketplace.web.channel_words import CHANNEL_FACTS, CHANNEL_SUBJECTS, CHANNEL_WORDS
+from marketplace.web.channel_words import CHANNEL_WORDS
 from marketplace.web.fact_words import DOOR, FACT_KIND, FACT_SUBJECT
 from marketplace.web.language import N_, translated
 from marketplace.web.words_of_money import MONEY_LOOKS, MONEY_WORDS
