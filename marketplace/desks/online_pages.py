@@ -1,0 +1,86 @@
+"""Pay by the gateway, and give back: each act has a page that says what will happen. The states stand on the payment."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, render_template
+from flask_babel import gettext
+from markupsafe import Markup
+
+from marketplace.actors import Permission
+from marketplace.clock import today
+from marketplace.database import db
+from marketplace.desks.online_views import online_acts, refundable_fen
+from marketplace.payments import queries, service
+from marketplace.payments.gateway import configured_gateway
+from marketplace.payments.rules import MAX_GATEWAY_FEN
+from marketplace.payments.schemas import PayIn, RefundIn
+from marketplace.unit_of_work import Once, retrying
+from marketplace.web.edge import current_actor, requires
+from marketplace.web.forms import Shown, done, form, page_once, posted, read_form
+from marketplace.web.pages import page
+from marketplace.web.words import WORDS, word
+
+blp = Blueprint("online", __name__)
+blueprints = [blp]
+
+
+@blp.route("/payments/<uuid:payment_id>/pay", methods=["GET", "POST"])
+@requires(Permission.PAYMENT_OPEN)
+@form
+@retrying
+def pay(payment_id: UUID) -> Shown:
+    """Choose a means and pay. What became of it stands on the payment, which is shown next."""
+    if posted():
+        reply = service.pay_online(current_actor(), payment_id, **read_form(PayIn()), once=_back(payment_id))
+        return done(reply, gettext("已向支付渠道发起支付，结果见下"))
+    return page("online/pay.html", **_shown(payment_id), gateway=configured_gateway())
+
+
+@blp.route("/payments/<uuid:payment_id>/refund", methods=["GET", "POST"])
+@requires(Permission.PAYMENT_CONFIRM, Permission.PAYMENT_UPHOLD)
+@form
+@retrying
+def refund(payment_id: UUID) -> Shown:
+    """Give back an amount of one order, with a reason."""
+    if posted():
+        reply = service.refund_payment(
+            current_actor(), payment_id, **read_form(RefundIn()), once=_back(payment_id)
+        )
+        return done(reply, gettext("退款已提交，结果见下"))
+    shown = _shown(payment_id)
+    choices = [(o["order_id"], o["number"]) for o in shown["payment"]["orders"]]
+    return page("online/refund.html", **shown, choices=choices)
+
+
+def _back(payment_id: UUID) -> Once:
+    return page_once("money.payment", payment_id=payment_id)
+
+
+def _shown(payment_id: UUID) -> dict[str, Any]:
+    found = queries.payment_view(db.session(), payment_id, current_actor(), today=today())
+    return {"payment": found, "may": online_acts(found, current_actor()), "left_fen": refundable_fen(found)}
+
+
+@blp.app_template_global()
+def online_panel(payment: dict[str, Any]) -> Markup:
+    """The attempts and refunds of a payment for the payment's own page; empty for a transfer."""
+    may = online_acts(payment, current_actor())
+    return Markup(render_template("online/panel.html", payment=payment, may=may))
+
+
+@blp.app_template_global()
+def means_word(means: str) -> str:
+    """The reader's word for a means of payment; one that the gateway alone knows keeps the gateway's name."""
+    return word("payment_means", means) if means in WORDS["payment_means"] else means
+
+
+@blp.app_template_global()
+def ways_to_pay(total_fen: int) -> Markup:
+    """The choice between transfer and gateway on the form that opens a payment, or why there is only transfer."""
+    open_to = configured_gateway() is not None and total_fen <= MAX_GATEWAY_FEN
+    return Markup(
+        render_template("online/ways.html", open_to=open_to, total_fen=total_fen, limit_fen=MAX_GATEWAY_FEN)
+    )

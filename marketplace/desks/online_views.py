@@ -1,0 +1,29 @@
+"""What a reader may do with a gateway payment now; the services decide, this only offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marketplace.actors import Actor, Permission
+from marketplace.payments.states import ATTEMPT_LIVE, PaymentDocState, PaymentMethod
+
+
+def online_acts(payment: Mapping[str, Any], actor: Actor) -> frozenset[str]:
+    """Of `pay refund`: the buyer pays what is open and not under way, seller and office give back what was captured."""
+    acts: set[str] = set()
+    if payment["method"] is not PaymentMethod.GATEWAY:
+        return frozenset()
+    live = any(attempt["state"] in ATTEMPT_LIVE for attempt in payment["attempts"])
+    own = actor.organisation_id == payment["buyer"]["id"]
+    if own and actor.can(Permission.PAYMENT_OPEN) and payment["state"] is PaymentDocState.OPEN and not live:
+        acts.add("pay")
+    sells = actor.organisation_id == payment["seller"]["id"] and actor.can(Permission.PAYMENT_CONFIRM)
+    if refundable_fen(payment) and (sells or actor.can(Permission.PAYMENT_UPHOLD)):
+        acts.add("refund")
+    return frozenset(acts)
+
+
+def refundable_fen(payment: Mapping[str, Any]) -> int:
+    """What the gateway took for the orders and was not given back or asked back yet."""
+    return sum(a["captured_fen"] - a["refunded_fen"] for a in payment["attempts"] if a["booked"])

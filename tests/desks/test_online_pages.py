@@ -1,0 +1,147 @@
+"""Gateway payments by page: offered where a gateway is set, unknown outcomes shown as such, refunds by the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from marketplace.payments import jobs
+from tests.desks.test_money_pages import hidden
+from tests.desks.trading import SignIn, Trader, Visitor
+from tests.faults.gateway_double import Double, running_double
+from tests.payments.paying_online import gateway
+
+UNSURE = "不确定，正在核对，请不要重付"
+
+
+@pytest.fixture(scope="module")
+def trader(app: Flask, sign_in: SignIn) -> Trader:
+    return Trader(app, sign_in)
+
+
+@pytest.fixture
+def double(app: Flask) -> Iterator[Double]:
+    with running_double() as running, gateway(app, running):
+        yield running
+
+
+@pytest.fixture
+def order(trader: Trader) -> dict[str, Any]:
+    return trader.accepted_order()
+
+
+@pytest.fixture
+def buyer(app: Flask) -> Visitor:
+    return Visitor(app, "canteen.buyer")
+
+
+@pytest.fixture
+def seller(app: Flask) -> Visitor:
+    return Visitor(app, "coop.seller")
+
+
+def opened(buyer: Visitor, order: dict[str, Any]) -> str:
+    """A gateway payment of all that is left on `order`; answers its page."""
+    path = f"/payments/new?order_id={order['id']}"
+    fields = {"orders-0-order_id": order["id"], "method": "gateway"}
+    return str(buyer.post(path, _once=hidden(buyer.get(path), "_once"), **fields).headers["Location"])
+
+
+def paid(buyer: Visitor, payment: str, means: str = "pm_card_visa") -> None:
+    once = hidden(buyer.get(f"{payment}/pay"), "_once")
+    for _ in range(2):  # sent twice, it has one effect and leads to the same place
+        answer = buyer.post(f"{payment}/pay", _once=once, means=means)
+        assert answer.headers["Location"] == payment
+
+
+def test_without_a_gateway_the_page_offers_transfer_only_and_says_why(
+    app: Flask, buyer: Visitor, order: dict[str, Any]
+) -> None:
+    text = buyer.get(f"/payments/new?order_id={order['id']}")
+    assert "没有开通在线支付，用银行转账" in text
+    assert 'value="gateway"' not in text
+
+
+def test_a_payment_is_chosen_paid_and_shown_as_arrived(
+    double: Double, buyer: Visitor, seller: Visitor, order: dict[str, Any]
+) -> None:
+    assert 'value="gateway"' in buyer.get(f"/payments/new?order_id={order['id']}")
+    payment = opened(buyer, order)
+    text = buyer.get(payment)
+    assert f'href="{payment}/pay"' in text
+    assert "收款商户" in text
+    assert f"{payment}/slip" not in text
+    form = buyer.get(f"{payment}/pay")
+    assert "测试卡（成功）" in form
+    assert "支付宝" in form
+    paid(buyer, payment)
+    assert len(double.intents) == 1
+    text = buyer.get(payment)
+    assert "已扣款，订单已记为付款" in text
+    assert f'href="{payment}/pay"' not in text
+    assert "这张付款单现在不能支付" in buyer.get(f"{payment}/pay")
+
+
+def test_an_unknown_outcome_asks_not_to_pay_again_until_it_is_known(
+    app: Flask, double: Double, buyer: Visitor, order: dict[str, Any]
+) -> None:
+    payment = opened(buyer, order)
+    double.fail("reset_after", "confirm")
+    paid(buyer, payment)
+    assert UNSURE in buyer.get(payment)
+    form = buyer.get(f"{payment}/pay")
+    assert UNSURE in form
+    assert 'name="means"' not in form
+    refused = buyer.post(f"{payment}/pay", 409, means="pm_card_visa").get_data(as_text=True)
+    assert "请不要重付" in refused
+    with app.app_context():
+        jobs.reconcile(0.0)
+    assert "已扣款，订单已记为付款" in buyer.get(payment)
+    assert len(double.intents) == 1
+
+
+def test_a_decline_says_so_and_may_be_tried_again(
+    double: Double, buyer: Visitor, order: dict[str, Any]
+) -> None:
+    payment = opened(buyer, order)
+    double.declines = True
+    paid(buyer, payment)
+    text = buyer.get(payment)
+    assert "没有扣款，可以再付一次" in text
+    assert f'href="{payment}/pay"' in text
+
+
+def test_the_seller_gives_back_a_part_and_a_wrong_amount_keeps_what_was_typed(
+    double: Double, buyer: Visitor, seller: Visitor, order: dict[str, Any]
+) -> None:
+    payment = opened(buyer, order)
+    paid(buyer, payment)
+    path = f"{payment}/refund"
+    fields = {"order_id": order["id"], "reason": "两箱压坏"}
+    wrong = seller.post(path, 409, amount_fen="99999.00", **fields).get_data(as_text=True)
+    assert "退款超过可退的金额" in wrong
+    assert "两箱压坏" in wrong
+    once = hidden(seller.get(path), "_once")
+    for _ in range(2):
+        answer = seller.post(path, amount_fen="12.50", _once=once, **fields)
+        assert answer.headers["Location"] == payment
+    assert [refund["amount"] for refund in double.refunds.values()] == [1_250]
+    text = seller.get(payment)
+    assert "已退回" in text
+    assert "两箱压坏" in text
+
+
+def test_nobody_else_pays_or_gives_back(
+    app: Flask, double: Double, buyer: Visitor, seller: Visitor, order: dict[str, Any]
+) -> None:
+    payment = opened(buyer, order)
+    Visitor(app, "canteen2.buyer").get(f"{payment}/pay", 404)
+    Visitor(app, "coop2.seller").get(f"{payment}/refund", 404)
+    seller.get(f"{payment}/pay", 403)
+    buyer.get(f"{payment}/refund", 403)
+    assert "没有可退的在线支付款项" in seller.get(f"{payment}/refund")
+    seller.post(f"{payment}/refund", 409, amount_fen="1.00", order_id=order["id"], reason="x")
+    assert double.calls == []
