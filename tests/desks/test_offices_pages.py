@@ -209,3 +209,20 @@ def test_the_dashboard_asks_the_same_number_of_questions_whatever_the_rows(
     before = [asked(path) for path in paths]
     trader.accepted_order("canteen2")
     assert [asked(path) for path in paths] == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/quota?agency=%00", "/quota?after=%FF", "/quota?month=%F0%9F%8D%8E&by=month", "/quota?year=99999",
+        "/quota?category=%27%3B--", "/quota/entries?after=zzz", "/quota/entries?purpose=%00",
+        "/quota/missing?year=x", "/declarations?after=a", "/journal?before=-1", "/journal?subject_id=x",
+        "/journal?list=checkpoints&old=99999999999999999999&new=1", "/office/products?after=%00",
+        "/regulate/inspections?county=%00%00%00%00%00%00", "/regulate/inspections?after=x",
+        "/quota?sort=%00&buyer_county=" + "9" * 100,
+    ],
+)  # fmt: skip
+def test_an_address_that_nobody_made_is_refused_or_shows_nothing(office: Visitor, path: str) -> None:
+    assert office.client.get(path).status_code in (200, 404, 422)
+    separator = "&" if "?" in path else "?"
+    assert office.client.get(f"{path}{separator}format=xlsx").status_code in (200, 404, 422)
