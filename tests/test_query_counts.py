@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from marketplace.database import db
+from tests.matrix.acts_channels import change_request
 from tests.matrix.players import PLAYERS
 from tests.matrix.world import World
 
@@ -22,7 +23,7 @@ PREFIX = "/api/v1"
 # Housekeeping that comes with some requests and not with others, whatever they ask.
 OCCASIONAL = ("throttle",)
 # Lists of reference data, which trade does not make longer.
-LASTING = {"/categories", "/policies", "/regions"}
+LASTING = {"/categories", "/policies", "/regions", "/channels"}
 # Answers whose rows are groups of a fixed kind: they sum what grows.
 SUMS = {"/quota/pace", "/quota/summary", "/me", "/declarations/missing", "/checkpoints"}
 QUERIES: dict[str, dict[str, Any]] = {
@@ -94,6 +95,8 @@ def test_no_list_asks_more_of_the_database_for_more_rows(app: Flask, owner: psyc
         for tenant in world.tenants:
             tenant.fill()
             tenant.product("submitted")
+        for tenant in (world.a, world.b):
+            change_request(tenant)
         world.seal()
 
     trade()

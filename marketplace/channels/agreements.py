@@ -13,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from marketplace.accounts.models import Organisation, OrganisationKind
+from marketplace.accounts.models import Organisation, OrganisationKind, Region
 from marketplace.actors import Actor, Permission
 from marketplace.catalog.models import Place, PlaceKind, PriceList, PriceTier, Product
 from marketplace.catalog.states import ProductState
@@ -31,6 +31,12 @@ def add_pair(
     """Pair a channel's district with a county (对口协作). Raises AlreadyThere (`already-there`), NotFound."""
     with transaction(actor, Permission.CHANNEL_MANAGE, once) as tx:
         _channel(tx.session, channel_id)
+        refuse_fields(
+            [
+                (name, None if tx.session.get(Region, code) is not None else "没有这个地区代码")
+                for name, code in (("county_code", county_code), ("district_code", district_code))
+            ]
+        )
         if tx.session.get(ChannelPair, (channel_id, county_code)) is not None:
             raise AlreadyThere(county=county_code)
         tx.session.add(
@@ -250,6 +256,28 @@ def agreement_on(session: Session, channel_id: UUID, pattern: Pattern, day: date
             sa.or_(ChannelAgreement.valid_to.is_(None), ChannelAgreement.valid_to >= day),
         )
     ).one_or_none()
+
+
+def channel_by_code(session: Session, code: str) -> UUID:
+    """Raises NotFound (`not-found`) for a code that is no channel's."""
+    found = session.scalar(
+        sa.select(Organisation.id).where(
+            Organisation.code == code, Organisation.kind == OrganisationKind.CHANNEL
+        )
+    )
+    if found is None:
+        raise NotFound("找不到这个渠道")
+    return found
+
+
+def price_list_by_code(session: Session, channel_id: UUID, code: str) -> UUID:
+    """A list of this channel's own. Raises RuleViolation (`invalid`) for any other."""
+    found = session.scalar(
+        sa.select(PriceList.id).where(PriceList.code == code, PriceList.organisation_id == channel_id)
+    )
+    if found is None:
+        raise RuleViolation(errors=[{"pointer": "#/price_list_code", "detail": "价目表要是这个渠道自己的"}])
+    return found
 
 
 def _channel(session: Session, channel_id: UUID) -> Organisation:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,8 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from marketplace import clock
-from marketplace.accounts.models import Organisation, Region
-from marketplace.actors import Actor
+from marketplace.accounts.models import Organisation, OrganisationKind, Region
+from marketplace.actors import Actor, system
 from marketplace.catalog.cards import certifications
 from marketplace.catalog.models import Category, Lot, LotState, Place, PriceList, PriceTier, Product, Stock
 from marketplace.catalog.states import ProductState
@@ -53,6 +54,56 @@ def self_view(session: Session, actor: Actor) -> dict[str, Any]:
         "counties": [{"code": row.county_code, "name": row.name} for row in pairs],
         "agreements": [_agreement(row, code) for row, code in agreements],
     }
+
+
+def list_channels(session: Session) -> list[dict[str, Any]]:
+    """Every channel with its pairs and its agreements in force, for the office; four queries."""
+    today = clock.today()
+    counties: dict[UUID, list[dict[str, str]]] = defaultdict(list)
+    for row in session.execute(
+        sa.select(ChannelPair.channel_id, ChannelPair.county_code, Region.name)
+        .join(Region, Region.code == ChannelPair.county_code)
+        .order_by(ChannelPair.county_code)
+    ):
+        counties[row.channel_id].append({"code": row.county_code, "name": row.name})
+    terms: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    for agreement, code in session.execute(
+        sa.select(ChannelAgreement, PriceList.code)
+        .join(PriceList, PriceList.id == ChannelAgreement.price_list_id)
+        .where(sa.or_(ChannelAgreement.valid_to.is_(None), ChannelAgreement.valid_to >= today))
+        .order_by(ChannelAgreement.pattern, ChannelAgreement.valid_from)
+    ):
+        terms[agreement.channel_id].append(_agreement(agreement, code))
+    carried = {
+        row.channel_id: row.number
+        for row in session.execute(
+            sa.select(ChannelItem.channel_id, sa.func.count().label("number"))
+            .where(ChannelItem.withdrawn_at.is_(None))
+            .group_by(ChannelItem.channel_id)
+        )
+    }
+    return [
+        {
+            "code": row.code,
+            "channel": {"id": row.id, "name": row.name},
+            "counties": counties[row.id],
+            "agreements": terms[row.id],
+            "items": carried.get(row.id, 0),
+        }
+        for row in session.scalars(
+            sa.select(Organisation)
+            .where(Organisation.kind == OrganisationKind.CHANNEL)
+            .order_by(Organisation.code)
+        )
+    ]
+
+
+def channel_items(
+    session: Session, channel_id: UUID, *, pattern: str, limit: int = 24, after: str | None = None
+) -> dict[str, Any]:
+    """A channel's assortment as itself reads it, for the office."""
+    as_channel = replace(system(), organisation_id=channel_id)
+    return list_items(session, as_channel, pattern=pattern, limit=limit, after=after)
 
 
 def list_items(

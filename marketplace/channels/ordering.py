@@ -20,6 +20,7 @@ from marketplace.accounts.models import Purpose
 from marketplace.actors import Actor, Permission
 from marketplace.channels.models import PartnerOrder
 from marketplace.channels.rules import body_text, cut_off_at, differing, earliest_day, leaf_marks
+from marketplace.channels.states import Pattern
 from marketplace.clock import business_day
 from marketplace.errors import Conflict, Forbidden, RuleViolation
 from marketplace.orders.purchasing import (
@@ -48,7 +49,7 @@ _AGREEMENT = prepare(
            (select p.id from payer_profile p where p.organisation_id = a.channel_id
              order by p.purpose = 'resale' desc, p.is_default desc, p.id limit 1)
     from channel_agreement a join price_list l on l.id = a.price_list_id
-    where a.channel_id = cast(:channel as uuid) and a.pattern = 'wholesale' and a.valid_from <= cast(:day as date)
+    where a.channel_id = cast(:channel as uuid) and a.pattern = cast(:pattern as text) and a.valid_from <= cast(:day as date)
       and (a.valid_to is null or a.valid_to >= cast(:day as date))
     """
     )
@@ -72,10 +73,10 @@ class OrderNumberUsed(Conflict):
 
 
 class NoAgreement(Conflict):
-    """The channel has no agreement of wholesale in force today."""
+    """The channel has no agreement of the order's pattern in force today."""
 
     slug = "no-agreement"
-    title = "今天没有生效的批发协议"
+    title = "今天没有生效的协议"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class OrderWish:
     deliver_to: DeliverTo
     lines: Sequence[OrderLine]
     note: str | None = None
+    pattern: Pattern = Pattern.WHOLESALE
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,10 @@ def _place(actor: Actor, wish: OrderWish, render: Callable[[dict[str, Any]], byt
             tx.session,
             (_LOCK, {"scope": f"partner-order:{channel_id}:{wish.partner_order_no}"}),
             (_KNOWN, named),
-            (_AGREEMENT, {"channel": channel_id, "day": business_day(tx.started_at)}),
+            (
+                _AGREEMENT,
+                {"channel": channel_id, "day": business_day(tx.started_at), "pattern": wish.pattern.value},
+            ),
             (
                 _ITEMS,
                 {

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from uuid import UUID
 
 from marketplace.actors import Door, system
 from marketplace.channels import agreements
 from tests.channels.partner import Program, order_body
-from tests.matrix.acts import REASON, SELLER, Prepared, act
-from tests.matrix.tenant import Tenant
+from tests.matrix.acts import REASON, SELLER, Prepared, act, given
+from tests.matrix.tenant import Tenant, day
 
 
-def _change_request(t: Tenant) -> str:
+def change_request(t: Tenant) -> str:
     """A channel's order of the tenant's goods that the channel wants to cancel after its cut-off."""
     world, number = t.world, f"M-{t.tag}-{t.world.number()}"
     program = world.__dict__.setdefault("program", None) or Program(world.app)
@@ -38,9 +39,80 @@ def _change_request(t: Tenant) -> str:
 
 @act("changes.agree_change", by="seller", sees=SELLER)
 def _(t: Tenant, user: str) -> Prepared:
-    return Prepared({"request_id": _change_request(t)})
+    return Prepared({"request_id": change_request(t)})
 
 
 @act("changes.refuse_change", by="seller", sees=SELLER)
 def _(t: Tenant, user: str) -> Prepared:
-    return Prepared({"request_id": _change_request(t)}, REASON)
+    return Prepared({"request_id": change_request(t)}, REASON)
+
+
+WUQING = {"channel_code": "ORG-CH-WQ"}
+_TURNS = itertools.count()
+# None of them is paired by the seed.
+_PAIRS = itertools.cycle(
+    [
+        *(("ORG-CH-JN", code) for code in ("620802", "620821", "620823", "620825", "620826", "620881")),
+        *(("ORG-CH-WQ", code) for code in ("620802", "620822", "620823", "620825", "620881")),
+        *(("ORG-CH-HX", code) for code in ("620821", "620822", "620823", "620826", "620881")),
+    ]
+)
+
+
+def _carried(t: Tenant) -> str:
+    """A product that the channel carries now, another one each time."""
+    return str(
+        t.world.one(
+            "select product_id from channel_item i join organisation o on o.id = i.channel_id"
+            " where o.code = 'ORG-CH-WQ' and i.withdrawn_at is null order by listed_at, i.id offset %s limit 1",
+            next(_TURNS) % 4,
+        )
+    )
+
+
+@act("channel_office.list_channel_items", by="county.office")
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared(WUQING)
+
+
+@act("channel_office.add_pair", by="county.office", changed=given(source="另一份"))
+def _(t: Tenant, user: str) -> Prepared:
+    channel, county = next(_PAIRS)
+    return Prepared(
+        {"channel_code": channel}, {"county_code": county, "district_code": "120112", "source": "通知"}
+    )
+
+
+@act("channel_office.add_price_list", by="county.office", changed=given(name="另一个"))
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared(WUQING, {"code": f"TJ-{t.tag}-{t.world.number()}", "name": "渠道价"})
+
+
+@act("channel_office.make_agreement", by="county.office", changed=given(due_days=9))
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared(
+        WUQING,
+        {"pattern": "wholesale", "price_list_code": "TJ-WQ-2026", "order_cut_off": "16:00", "lead_days": 1,
+         "confirm_within_h": 24, "ship_within_h": 48, "period_end_day": 31, "due_days": 15,
+         "valid_from": day(400 + t.world.number())},
+    )  # fmt: skip
+
+
+@act(
+    "channel_office.set_prices",
+    by="county.office",
+    changed=given(ladder=[{"min_quantity": 1, "price_fen": 9}]),
+)
+def _(t: Tenant, user: str) -> Prepared:
+    ladder = [{"min_quantity": 1, "price_fen": 4000 + t.world.number()}]
+    return Prepared(WUQING, {"price_list_code": "TJ-WQ-2026", "product_id": _carried(t), "ladder": ladder})
+
+
+@act("channel_office.carry_item", by="county.office", changed=given(box_quantity=7))
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared(WUQING, {"product_id": _carried(t), "partner_sku": f"M{t.tag}{t.world.number()}"})
+
+
+@act("channel_office.withdraw_item", by="county.office")
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared({**WUQING, "product_id": _carried(t)})

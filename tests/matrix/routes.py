@@ -23,11 +23,16 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 ABSENT = {"UUIDConverter": "01890a5d-ac96-774b-bcce-b302099a8057", "IntegerConverter": 999_999_999}
 ABSENT_ID = ABSENT["UUIDConverter"]
 # Parameters that name no object: nothing of another tenant can stand there.
-NO_OBJECT = {"period": "a month", "trace_code": "codes are public", "size": "checkpoints are public"}
+NO_OBJECT = {
+    "period": "a month", "trace_code": "codes are public", "size": "checkpoints are public",
+    "channel_code": "organisations are public",
+}  # fmt: skip
 # Named objects that are nobody's secret: organisations stand on public pages and in public lists.
 PUBLIC_REFERENCES = {
     ("accounts.add_user", "/organisation_id"),
     ("catalog.list_products", "seller"),
+    ("channel_office.carry_item", "/product_id"),
+    ("channel_office.set_prices", "/product_id"),
     ("quota.file_declaration", "/represented_by"),
     ("quota.file_declaration", "/contractor_id"),
 }
