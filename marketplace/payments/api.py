@@ -22,6 +22,7 @@ from marketplace.payments.schemas import (
     PaymentIn,
     PaymentOut,
     PaymentRowOut,
+    PayoutIn,
     RefundIn,
     SlipFileIn,
     SlipIn,
@@ -139,6 +140,16 @@ def refund_payment(data: dict[str, Any], payment_id: UUID) -> Response:
     """退款 of a gateway payment: by the seller, or by the office what is due back."""
     answer = once(PaymentOut(), status=202)
     return sent(service.refund_payment(current_actor(), payment_id, **data, once=answer))
+
+
+@blp.route("/payments/<uuid:payment_id>/payouts", methods=["POST"])
+@requires(Permission.PAYMENT_CONFIRM, Permission.RECEIPT_RECORD)
+@blp.arguments(PayoutIn)
+@blp.response(200, PaymentOut)
+@retrying
+def settle_payout(data: dict[str, Any], payment_id: UUID) -> Response:
+    """结算: the gateway has paid out what it took, less its fee."""
+    return sent(service.settle_payout(current_actor(), payment_id, **data, once=once(PaymentOut())))
 
 
 @blp.route("/payments/<uuid:payment_id>/slips", methods=["POST"])

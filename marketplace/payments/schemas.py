@@ -158,6 +158,13 @@ class RefundIn(InSchema):
     reason = text(500)
 
 
+class PayoutIn(InSchema):
+    """What left the gateway for the seller; `fee_fen` of it the gateway kept."""
+
+    amount_fen = fen(low=1)
+    fee_fen = fen(low=0, required=False)
+
+
 class AttemptOut(Schema):
     """One try at the gateway. While pending it is not known whether it charged: do not pay again."""
 

@@ -4,6 +4,7 @@ from marketplace.payments.invoicing import check_invoice, issue_invoice, return_
 from marketplace.payments.ledger import OrderAmount
 from marketplace.payments.online import pay_online
 from marketplace.payments.paying import cancel_payment, complete_slip, file_slip, open_payment
+from marketplace.payments.payouts import settle_payout
 from marketplace.payments.refunding import refund_payment
 from marketplace.payments.settling import confirm_payment, dispute_payment, refuse_payment, uphold_payment
 
@@ -21,5 +22,6 @@ __all__ = [
     "refund_payment",
     "refuse_payment",
     "return_invoice",
+    "settle_payout",
     "uphold_payment",
 ]

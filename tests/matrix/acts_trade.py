@@ -236,6 +236,11 @@ def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"payment_id": payment["id"]}, body)
 
 
+@act("payments.settle_payout", by="seller", sees=SELLER | COUNTY, changed=given(fee_fen=0))
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared({"payment_id": t.payment("captured")["id"]}, {"amount_fen": 2, "fee_fen": 1})
+
+
 @act("payments.cancel_payment", by="buyer", sees=BUYER)
 def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"payment_id": t.payment()["id"]})

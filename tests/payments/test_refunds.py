@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from marketplace.database import db
 from marketplace.errors import Conflict, Forbidden, NotFound, RuleViolation
 from marketplace.orders.models import Order, OrderLine
+from marketplace.payments import service
+from marketplace.payments.models import MoneyEntry, MoneyPosting
 from marketplace.payments.rules import Owed, take_back
 from marketplace.quota.verify import verify
 from tests.faults.gateway_double import running_double
-from tests.payments.factory import World, facts, line_paid, order_row
+from tests.payments.factory import World, facts, line_paid, order_row, rows
 from tests.payments.paying_online import Payer, attempts, event_states, gateway, payment_state, refunds
 from tests.payments.test_online import MONEY_TABLES, posted
 from tests.payments.test_payments import declared, refused
@@ -193,6 +196,36 @@ def test_what_was_given_back_may_be_asked_for_again(payer: Payer):
     assert order_row(order.id)["payment_state"] == "none"
     again = payer.paid(order)
     assert attempts(again["id"]) == [("captured", AMOUNT, 0, True)]
+    verified()
+
+
+def test_a_payout_leaves_the_gateway_for_the_bank_and_never_more_than_is_held(payer: Payer):
+    payment = payer.paid(payer.world.order([(4500, 10)]))
+    payer.refund(payment, 5_000)
+
+    def settle(fen: int, fee: int, by: str = "seller") -> None:
+        service.settle_payout(payer.actor(by), payment["id"], amount_fen=fen, fee_fen=fee)
+
+    refused(RuleViolation, "invalid", lambda: settle(100, 101))
+    refused(NotFound, "not-found", lambda: settle(100, 0, by="seller2"))
+    refused(Forbidden, "forbidden", lambda: settle(100, 0, by="buyer"))
+    assert refused(Conflict, "above-held", lambda: settle(40_001, 0)).data == {"held_fen": 40_000}
+    settle(30_000, 180)
+    refused(Conflict, "above-held", lambda: settle(10_001, 0))
+    settle(10_000, 0)
+    sums = rows(
+        sa.select(MoneyPosting.account, sa.func.sum(MoneyPosting.amount_fen))
+        .join(MoneyEntry, MoneyEntry.fact_id == MoneyPosting.fact_id)
+        .where(MoneyEntry.payment_id == payment["id"])
+        .group_by(MoneyPosting.account)
+        .order_by(MoneyPosting.account)
+    )
+    assert [(account.value, int(fen)) for account, fen in sums] == [
+        ("bank", 39_820),
+        ("fee", 180),
+        ("gateway", 0),
+        ("paid", -40_000),
+    ]
     verified()
 
 
