@@ -124,9 +124,14 @@ def _shape(
     }
 
 
+_AFTER_NAME = (
+    "spec", "quantity", "unit_price_fen", "goods_fen", "cancelled_quantity", "shipped_quantity", "accepted_quantity",
+    "refused_quantity", "accepted_fen",
+)  # fmt: skip
+
+
 def _shape_part(order: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    names = ("id", "product_id", "spec", "quantity", "unit_price_fen", "goods_fen", "cancelled_quantity",
-             "shipped_quantity", "accepted_quantity", "refused_quantity", "accepted_fen")  # fmt: skip
+    """In the order of the schema, so that its bytes may be written without it."""
     return {
         "number": order["number"],
         "seller": order["seller"],
@@ -135,7 +140,13 @@ def _shape_part(order: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         "accepted_fen": order["accepted_fen"],
         "paid_fen": order["paid_fen"],
         "lines": [
-            {**{n: line[n] for n in names}, "name": line["product_name"], "lots": line["allocations"]}
+            {
+                "id": line["id"],
+                "product_id": line["product_id"],
+                "name": line["product_name"],
+                **{name: line[name] for name in _AFTER_NAME},
+                "lots": line["allocations"],
+            }
             for line in order["lines"]
         ],
         **more,

@@ -18,7 +18,6 @@ import sqlalchemy as sa
 
 from marketplace.accounts.models import Purpose
 from marketplace.actors import Actor, Permission
-from marketplace.channels.models import PartnerOrder
 from marketplace.channels.rules import body_text, cut_off_at, differing, earliest_day, leaf_marks
 from marketplace.channels.states import Pattern
 from marketplace.clock import business_day
@@ -60,6 +59,19 @@ _ITEMS = prepare(
     select product_id, partner_sku, min_remaining_days from channel_item
     where channel_id = cast(:channel as uuid) and withdrawn_at is null
       and (product_id = any(cast(:products as uuid[])) or partner_sku = any(cast(:skus as text[])))
+    """
+    )
+)
+
+_KEEP = prepare(
+    sa.text(
+        """
+    insert into partner_order (id, channel_id, partner_order_no, agreement_id, purchase_id, body, digest, answer,
+        cut_off_at, placed_at)
+    values (cast(:id as uuid), cast(:channel as uuid), cast(:number as text), cast(:agreement as uuid),
+        cast(:purchase as uuid), cast(:body as text), cast(:digest as bytea), cast(:answer as bytea),
+        cast(:cut_off_at as timestamptz), cast(:placed_at as timestamptz))
+    returning id
     """
     )
 )
@@ -169,19 +181,23 @@ def _place(actor: Actor, wish: OrderWish, render: Callable[[dict[str, Any]], byt
             "purchase": placed.result,
         }
         answer = render(view)
-        tx.session.execute(
-            sa.insert(PartnerOrder).values(
-                id=uuid7(),
-                channel_id=channel_id,
-                partner_order_no=wish.partner_order_no,
-                agreement_id=terms.agreement_id,
-                purchase_id=placed.result["id"],
-                body=json.dumps(leaf_marks(json.loads(text))),
-                digest=digest,
-                answer=answer,
-                cut_off_at=limit,
-                placed_at=tx.started_at,
-            )
+        send(
+            tx.session,
+            (
+                _KEEP,
+                {
+                    "id": uuid7(),
+                    "channel": channel_id,
+                    "number": wish.partner_order_no,
+                    "agreement": terms.agreement_id,
+                    "purchase": placed.result["id"],
+                    "body": json.dumps(leaf_marks(json.loads(text)), separators=(",", ":")),
+                    "digest": digest,
+                    "answer": answer,
+                    "cut_off_at": limit,
+                    "placed_at": tx.started_at,
+                },
+            ),
         )
     return Reply(view, Answer(201, answer))
 
@@ -234,5 +250,6 @@ def _purchase(tx: Transaction, wish: OrderWish, terms: _Terms, products: Sequenc
                 "agreement": str(terms.agreement_id),
                 "price_list": terms.price_list,
             },
+            holds_reference=True,
         ),
     )

@@ -25,8 +25,9 @@ from marketplace.channels.schemas import (
 from marketplace.database import db
 from marketplace.errors import MarketplaceError, RuleViolation
 from marketplace.orders.purchasing import DeliverTo
+from marketplace.plain_json import encoded
 from marketplace.unit_of_work import Replayed, Reply, retrying
-from marketplace.web.edge import current_actor, once, rendered, requires, sent, shown, without_key
+from marketplace.web.edge import current_actor, once, requires, sent, shown, without_key
 from marketplace.web.problems import plain, problem_members, status_of, validation_errors
 from marketplace.web.schemas import page_of
 
@@ -57,7 +58,7 @@ def _wish(data: dict[str, Any]) -> ordering.OrderWish:
 
 
 def _bytes(view: dict[str, Any]) -> bytes:
-    return rendered(ORDER, order_views.shape_placed(view), 201).body
+    return encoded(order_views.shape_placed(view))
 
 
 @retrying

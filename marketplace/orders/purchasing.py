@@ -74,13 +74,15 @@ class Terms:
     """What a channel's agreement changes of a purchase.
 
     `confirm_by`: until when sellers may confirm, else the policy's hours. `remaining_days`: days that must be left
-    until the best-before day on delivery, by product. `told`: further members of the fact.
+    until the best-before day on delivery, by product. `told`: further members of the fact. `holds_reference`: the
+    caller holds a lock on the buyer's number and knows that it is new.
     """
 
     price_list: str = "public"
     confirm_by: datetime | None = None
     remaining_days: Mapping[UUID, int] = field(default_factory=dict)
     told: Mapping[str, Any] = field(default_factory=dict)
+    holds_reference: bool = False
 
 
 PUBLIC_TERMS = Terms()
@@ -150,7 +152,7 @@ def place_purchase(tx: Transaction, wish: PurchaseWish, terms: Terms = PUBLIC_TE
         raise RuleViolation("付款主体不对", errors=[_wrong("payer_profile_id", "请选择本单位的付款主体")])
     if wish.canteen_id is not None and context.canteen_id is None:
         raise RuleViolation("食堂不对", errors=[_wrong("canteen_id", "请选择本单位的食堂")])
-    if wish.reference is not None:
+    if wish.reference is not None and not terms.holds_reference:
         _refuse_used_reference(tx.session, actor.organisation_id, wish.reference)
     priced = price_lines(
         lines, grounds.offers, eligible_counties=context.eligible_counties, agency=agency_id is not None

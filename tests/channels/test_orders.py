@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 
 from marketplace.channels.rules import cut_off_at, differing, earliest_day, leaf_marks
+from marketplace.channels.schemas import PartnerOrderOut
 from marketplace.clock import today
 from tests.channels.partner import Program, order_body
 
@@ -131,6 +132,14 @@ def test_an_order_is_a_purchase_for_resale_at_the_channels_own_prices(
     (data,) = told.fetchone() or ({},)
     assert data["price_list"] == "TJ-WQ-2026"
     assert "phone" not in json.dumps(data)
+
+
+def test_the_answer_to_an_order_is_what_its_schema_would_write(wuqing: Program) -> None:
+    answer = wuqing.send("/orders", order_body("A-0", wuqing.items()[:3]))
+
+    shown = PartnerOrderOut().dump(PartnerOrderOut().load(answer.get_json(), unknown="exclude"))
+    text = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+    assert text.replace("+00:00", "") == answer.get_data(as_text=True).replace("+00:00", "")
 
 
 def test_the_same_order_again_gets_the_first_answer_and_no_effect(
