@@ -18,6 +18,7 @@ from tests.channels.partner import Program, new_key, order_body
 from tests.channels.test_orders import pass_the_cut_off
 from tests.conftest import PASSWORD
 from tests.desks.trading import Visitor
+from tests.notices.test_notices import catch_up, inbox
 from tests.serving import running_site
 
 
@@ -119,6 +120,8 @@ def test_a_seller_answers_by_page_what_a_channel_asks(fresh_app: Flask) -> None:
             pass_the_cut_off(owner, number)
             program.post(f"/orders/{number}/cancel", {"reason": "门店装修"})
 
+    catch_up(fresh_app)
+    assert "渠道申请改订单" in inbox(fresh_app, "coop.seller")
     listed = seller.get("/sell/changes")
     agree = re.findall(r'href="(/sell/changes/[0-9a-f-]+/agree)"', listed)
     assert len(agree) == 2
@@ -129,6 +132,11 @@ def test_a_seller_answers_by_page_what_a_channel_asks(fresh_app: Flask) -> None:
     seller.post(refuse, reason="已经装车")
     seller.post(agree[1])
     assert "没有等答复的申请" in seller.get("/sell/changes")
+    catch_up(fresh_app)
+    assert "渠道申请改订单" not in inbox(fresh_app, "coop.seller")
+    told = inbox(fresh_app, "tianjin.partner")
+    assert "供应商同意改订单" in told
+    assert "供应商不同意改订单" in told
     states = {n: program.get(f"/orders/{n}") for n in ("P-1", "P-2")}
     assert {states["P-1"]["state"], states["P-2"]["state"]} == {"approved", "cancelled"}
     assert "已经装车" in {c["decision_reason"] for o in states.values() for c in o["changes"]}
