@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from marketplace.channels.states import KeyMode, Scope
 from marketplace.clock import now
 from marketplace.errors import NotFound, RuleViolation, WrongState
 from tests.channels.partner import Program, channel_actor, new_key
-from tests.conftest import PASSWORD, Server, cloned_app, make_app
+from tests.conftest import PASSWORD, Server, cloned_app, dispose, make_app
 
 ORDERS = [Scope.ORDERS]
 
@@ -210,3 +211,37 @@ def test_a_key_that_floods_leaves_the_others_their_own(
         answer = other.client.get("/partner/v1/self", headers=other.headers)
         assert answer.status_code == 200
         assert answer.headers["RateLimit-Limit"] == "5"
+        dispose(limited)
+
+
+def test_of_fifty_keys_at_once_one_floods_and_the_others_are_served(
+    server: Server, seeded_template: str, state_folder: Path
+) -> None:
+    with cloned_app(server, seeded_template, state_folder) as made:
+        limited = make_app(made.config["TEST_ENVIRONMENT"] | {"RATE_PER_MINUTE": "1", "RATE_BURST": "4"})
+        pepper = limited.config["SETTINGS"].key_pepper
+        texts = [make_key("live") for _ in range(50)]
+        with psycopg.connect(made.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"], autocommit=True) as owner:
+            for key in texts:
+                owner.execute(
+                    "insert into partner_key (id, key_id, channel_id, name, mode, digest, scopes, created_by, created_at,"
+                    " expires_at) select gen_random_uuid(), %s, organisation_id, 'x', 'live', %s, '{catalogue}', id,"
+                    " now(), now() + interval '1 day' from app_user where username = 'tianjin.partner'",
+                    [key.key_id, key_digest(pepper, key.text)],
+                )
+
+        def ask(text: str) -> tuple[str, int]:
+            answer = limited.test_client().get(
+                "/partner/v1/self", headers={"Authorization": f"Bearer {text}"}
+            )
+            return text, answer.status_code
+
+        flood = [texts[0].text] * 60
+        asked = [text for pair in zip(flood, [k.text for k in texts[1:]] * 2, strict=False) for text in pair]
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(ask, asked))
+        dispose(limited)
+    assert {status for text, status in answers if text != texts[0].text} == {200}
+    flooding = [status for text, status in answers if text == texts[0].text]
+    assert flooding.count(200) <= 5
+    assert set(flooding) == {200, 429}
