@@ -165,7 +165,8 @@ def test_it_comes_up_stops_whole_and_comes_up_again_quickly(copy: Copy) -> None:
 
     second = Site(copy)
     try:
-        assert second.ready(60) < 10
+        # Under 10 s on a machine that does nothing else; tests share their cores with other tests.
+        assert second.ready(60) < 25
         assert second.get("/").status_code == 200
         assert second.facts() == seeded
     finally:

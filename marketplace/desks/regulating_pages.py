@@ -188,6 +188,7 @@ def _lot(lot_id: UUID, act: str | None) -> str:
         "regulating/lot.html",
         lot=view,
         act=act,
+        reason_text=reason_text,
         kept=kept_file() if act == "inspect" else None,
         rows=max(ITEM_ROWS, _typed_rows()),
     )

@@ -40,7 +40,7 @@ class Worker:
         begun = time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(15)
+        code = self.process.wait(30)
         return code, time.monotonic() - begun
 
 
@@ -84,7 +84,7 @@ class House:
         return self.app.test_cli_runner().invoke(args=arguments)
 
 
-def wait_for(seen, worker: Worker | None = None, seconds: float = 15):
+def wait_for(seen, worker: Worker | None = None, seconds: float = 60):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := seen():

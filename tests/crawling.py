@@ -1,0 +1,168 @@
+"""Walks the site's pages as one person: every link followed, every form's target looked up, all text collected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.exceptions import HTTPException
+
+from tests.conftest import PASSWORD
+
+HOST = "http://localhost"
+CHINESE = re.compile(r"[\u3400-\u9fff]")
+# One demo account of every role.
+PEOPLE = (
+    "canteen.buyer", "canteen.manager", "contractor.buyer", "coop.seller", "county.office", "finance.reviewer",
+    "settlement.clerk", "market.regulator", "tianjin.partner", "platform.admin",
+)  # fmt: skip
+ENGLISH_WORD = re.compile(r"\b[A-Za-z]?[a-z]{2,}\b")
+SPOKEN = ("alt", "title", "placeholder", "aria-label")
+# Pages of machines and of trouble, written for integrators and shown when nothing else works: Chinese alone.
+CHINESE_ALONE = ("api_docs", "problem_")
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+# Addresses of one page with other arguments look alike: so many of each are opened.
+PER_ENDPOINT = 4
+MAX_PAGES = 400
+
+
+def untranslated(text: str) -> bool:
+    """Chinese without an English word: a name inside an English sentence is no fault of the translation."""
+    return bool(CHINESE.search(text)) and not ENGLISH_WORD.search(text)
+
+
+class Page(HTMLParser):
+    """Links, forms, ids and the texts with whether they are marked as Chinese."""
+
+    def __init__(self, body: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.links: list[str] = []
+        self.forms: list[tuple[str, str]] = []
+        self.ids: list[str] = []
+        self.styled: list[str] = []
+        self.unmarked: list[str] = []
+        self._stack: list[tuple[str, bool]] = []
+        self.feed(body)
+
+    def _chinese_allowed(self) -> bool:
+        return any(marked for _, marked in self._stack)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "a" and "href" in given:
+            self.links.append(given["href"])
+        if tag == "form":
+            self.forms.append((given.get("method", "get").lower(), given.get("action", "")))
+        if "id" in given:
+            self.ids.append(given["id"])
+        self.styled += [name for name in given if name == "style" or name.startswith("on")]
+        marked = given.get("lang", "").startswith("zh")
+        if not (marked or self._chinese_allowed()):
+            self.unmarked += [given[name] for name in SPOKEN if untranslated(given.get(name, ""))]
+        if tag not in VOID:
+            # The html element itself says the page's language, not a passage's.
+            self._stack.append((tag, marked and tag != "html"))
+
+    def handle_endtag(self, tag: str) -> None:
+        for place in range(len(self._stack) - 1, -1, -1):
+            if self._stack[place][0] == tag:
+                del self._stack[place:]
+                return
+
+    def handle_data(self, data: str) -> None:
+        inside = self._stack[-1][0] if self._stack else ""
+        # What was typed stands as it was typed; a title can't mark the site's own name.
+        if inside in ("script", "style", "textarea", "title") or not untranslated(data):
+            return
+        if not self._chinese_allowed():
+            self.unmarked.append(data.strip())
+
+
+@dataclass
+class Walk:
+    """What a walk found. `pages` maps an endpoint to the addresses that were opened."""
+
+    pages: dict[str, list[str]] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+    unmarked: dict[str, list[str]] = field(default_factory=dict)
+    styled: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+
+
+def signed_in(app: Flask, username: str | None, language: str = "zh") -> FlaskClient:
+    """A browser's client as this demo account, or as a stranger."""
+    client = app.test_client()
+    client.set_cookie("language", language)
+    if username is not None:
+        answer = client.post(
+            "/sign-in", data={"username": username, "password": PASSWORD}, headers={"Origin": HOST}
+        )
+        assert answer.status_code == 303, f"{username} can't sign in"
+    return client
+
+
+def walk(app: Flask, client: FlaskClient, starts: Iterator[str] | list[str]) -> Walk:
+    """Follow every link from `starts`; forms are looked up in the URL map and not sent."""
+    found = Walk()
+    waiting = [(start, "start") for start in starts]
+    seen: set[str] = set()
+    opened = 0
+    while waiting and opened < MAX_PAGES:
+        path, origin = waiting.pop(0)
+        path = path.partition("#")[0]
+        if path in seen:
+            continue
+        seen.add(path)
+        endpoint = _endpoint(app, path, "GET")
+        if endpoint is None:
+            found.broken.append(f"{origin} links to {path}, which is no page")
+            continue
+        known = found.pages.setdefault(endpoint, [])
+        if len(known) >= PER_ENDPOINT:
+            continue
+        known.append(path)
+        opened += 1
+        answer = client.get(path, follow_redirects=False)
+        if answer.status_code in (301, 302, 303):
+            waiting.append((_inside(path, answer.headers["Location"]) or "/", path))
+            continue
+        if answer.status_code >= 400:
+            found.broken.append(f"{origin} links to {path}: {answer.status_code}")
+            continue
+        if answer.mimetype != "text/html":
+            continue
+        page = Page(answer.get_data(as_text=True))
+        if page.unmarked and not endpoint.startswith(CHINESE_ALONE):
+            found.unmarked[path] = page.unmarked
+        found.styled += [f"{path}: {name}" for name in page.styled]
+        twice = sorted({i for i in page.ids if page.ids.count(i) > 1})
+        found.doubled += [f"{path}: id {i}" for i in twice]
+        for method, action in page.forms:
+            target = _inside(path, action)
+            if target is not None and _endpoint(app, target, method.upper()) is None:
+                found.broken.append(f"{path}: a form leads to {method.upper()} {action}")
+        waiting += [(target, path) for target in (_inside(path, link) for link in page.links) if target]
+    return found
+
+
+def _inside(path: str, link: str) -> str | None:
+    """The address within this site, or None for one that leads elsewhere."""
+    whole = urlsplit(urljoin(HOST + path, link))
+    if whole.scheme not in ("http", "https") or whole.netloc not in ("localhost", "localhost:8000"):
+        return None
+    return whole.path + (f"?{whole.query}" if whole.query else "")
+
+
+def _endpoint(app: Flask, path: str, method: str) -> str | None:
+    adapter: Any = app.url_map.bind("localhost")
+    try:
+        endpoint, _ = adapter.match(path.partition("?")[0], method=method)
+    except HTTPException:
+        return None
+    return str(endpoint)

@@ -1,0 +1,65 @@
+"""A whole site of its own with an order in every state: for the accessibility test and for screenshots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Flask
+
+from marketplace.journal.sealing import Sealer
+from marketplace.notices.following import follow
+from tests.conftest import PASSWORD, Server, cloned_app
+from tests.serving import Site, running_site
+from tests.story import STEPS, Teller
+
+
+@dataclass
+class Traded:
+    app: Flask
+    site: Site
+
+
+def bearer(app: Flask) -> Callable[[str], dict[str, str]]:
+    """Headers of a demo account, signed in once."""
+    tokens: dict[str, dict[str, str]] = {}
+
+    def headers(user: str) -> dict[str, str]:
+        if user not in tokens:
+            answer = app.test_client().post("/api/v1/tokens", json={"username": user, "password": PASSWORD})
+            tokens[user] = {"Authorization": f"Bearer {answer.get_json()['token']}"}
+        return tokens[user]
+
+    return headers
+
+
+def trade(app: Flask) -> None:
+    """One order for every step of the story, a declaration, and the notices of it all."""
+    teller = Teller(app, bearer(app))
+    agency = teller.ask("GET", "/me", "canteen.manager")["organisation"]["id"]
+    filed = teller.ask(
+        "POST",
+        "/declarations",
+        "canteen.manager",
+        {"agency_id": agency, "year": 2026, "canteen": "own", "base_fen": 100_000_000, "share_bp": 1500,
+         "contact": "办公室", "remark": "学校食堂"},
+    )  # fmt: skip
+    teller.ask("POST", f"/declarations/{filed['id']}/submit", "canteen.manager")
+    teller.ask("POST", f"/declarations/{filed['id']}/approve", "finance.reviewer")
+    for step in STEPS:
+        story = teller.play(step)
+    teller.ask("POST", f"/orders/{story.order_id}/evaluate", "canteen.buyer", {"score": 5, "comment": "新鲜"})
+    with app.app_context():
+        Sealer().seal_pending()
+        while follow():
+            pass
+
+
+@contextmanager
+def traded_site(server: Server, template: str, state: Path) -> Iterator[Traded]:
+    with cloned_app(server, template, state) as app:
+        trade(app)
+        with running_site(app.config["TEST_ENVIRONMENT"]) as site:
+            yield Traded(app, site)
