@@ -18,6 +18,7 @@ from marketplace.desks import regulating_views as views
 from marketplace.desks.money_files_pages import keep_file, kept_file
 from marketplace.desks.offices_views import counties
 from marketplace.desks.regulating_views import GOAL_BP, RateBy
+from marketplace.desks.selling_forms_pages import reason_text
 from marketplace.documents.models import DocumentKind
 from marketplace.quota.schemas import YEARS
 from marketplace.trace import queries, service
