@@ -72,10 +72,10 @@ _MANAGER = (
 _SELLER = (
     Entry("selling.today", N_("待办")),
     Entry("trading.orders", N_("订单")),
-    Entry("selling_changes.requests", N_("渠道改单")),
     Entry("selling.lots", N_("批次")),
     Entry("money.seller_money", N_("票款")),
     Entry("selling.products", N_("产品")),
+    Entry("selling_changes.requests", N_("渠道改单")),
 )
 _POVERTY = (
     Entry("offices.quota", N_("份额执行")),
