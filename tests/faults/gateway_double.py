@@ -66,6 +66,7 @@ class Double:
     declines: bool = False
     keeps_keys: bool = True
     watch: Callable[[Call], None] | None = None
+    late: list[str] = field(default_factory=list)
     drawn: int = 0
     tag: str = field(default_factory=lambda: secrets.token_hex(4))
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -78,6 +79,8 @@ class Double:
         with self.lock:
             self.faults.clear()
             self.declines = False
+            while self.late:
+                self.succeed(self.late.pop())
 
     def charges(self, payment_number: str) -> list[Json]:
         """What was really taken from the payer of a payment."""
@@ -301,7 +304,10 @@ class Handler(BaseHTTPRequestHandler):
             done = _found(double.refunds, parts[1])
         else:
             done = _found(double.intents, parts[1])
-            if call.phase == "confirm":
+            if call.phase == "confirm" and kind == "late_success":
+                done["status"] = "requires_payment_method"
+                done["last_payment_error"] = {"code": "card_declined"}
+            elif call.phase == "confirm":
                 done = _confirm(double, done)
             elif call.phase == "cancel":
                 done = _cancel(double, done)
@@ -312,7 +318,9 @@ class Handler(BaseHTTPRequestHandler):
                 **({"amount_received": done["amount"] + 1} if "amount_received" in done else {}),
             }
         if kind == "late_success":
-            # It says no, and does it all the same; the news of it come later.
+            # It says no, and does it all the same: a refund at once, a charge when the double is healed.
+            if call.phase in ("create", "confirm"):
+                double.late.append(done["id"])
             raise Refused(402, "card_declined")
         return done
 

@@ -24,6 +24,7 @@ SAMPLE = [
     ("timeout", "confirm", False),
     ("wrong_amount", "confirm", False),
     ("late_success", "confirm", True),
+    ("late_success", "confirm", False),
     ("garbage", "read", False),
     ("409", "read", True),
     ("reset_after", "refund", True),
