@@ -25,7 +25,7 @@ PEOPLE = (
 ENGLISH_WORD = re.compile(r"\b[A-Za-z]?[a-z]{2,}\b")
 SPOKEN = ("alt", "title", "placeholder", "aria-label")
 # Pages of machines and of trouble, written for integrators and shown when nothing else works: Chinese alone.
-CHINESE_ALONE = ("api_docs", "partner_docs", "problem_")
+CHINESE_ALONE = ("api_docs", "partner_api_docs", "problem_")
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 # Addresses of one page with other arguments look alike: so many of each are opened.
 PER_ENDPOINT = 4
