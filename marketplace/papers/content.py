@@ -13,7 +13,9 @@ from marketplace.papers.queries import CoveredOrder, OrderPaper, Party, Proof, S
 from marketplace.papers.sheet import Column, Sheet, Sign
 from marketplace.payments.capitals import in_capitals
 from marketplace.payments.models import Invoice, Payment
-from marketplace.trace.models import CertificateKind, Inspection, LotCertificate
+from marketplace.trace.codes import shown
+from marketplace.trace.models import Inspection, LotCertificate
+from marketplace.trace.rules import PROOF_NAMES
 from marketplace.values import kilograms, yuan
 
 KEPT = "涂改无效；更正请在平台办理，重新打印。保存至食材保质期满后6个月，无保质期的保存2年。"
@@ -26,14 +28,6 @@ PURCHASE_STATES = {
     "expired": "已过期",
 }  # fmt: skip
 COPIES = ("第一联　供货单位存根", "第二联　采购单位", "第三联　财务")
-# The proofs a receiver looks at, in the order of the acceptance sheet.
-CHECKED = (
-    (CertificateKind.COMMITMENT, "承诺达标合格证"),
-    (CertificateKind.QUARANTINE, "动物检疫证明"),
-    (CertificateKind.MEAT_INSPECTION, "肉品品质检验合格证"),
-    (CertificateKind.FACTORY_REPORT, "出厂检验报告"),
-    (CertificateKind.SC_LICENCE, "食品生产许可证"),
-)
 
 
 def day(at: date | datetime | None) -> str:
@@ -41,10 +35,6 @@ def day(at: date | datetime | None) -> str:
         return "—"
     local = business_day(at) if isinstance(at, datetime) else at
     return f"{local.year}年{local.month}月{local.day}日"
-
-
-def fives(code: str) -> str:
-    return "-".join(code[start : start + 5] for start in range(0, len(code), 5))
 
 
 def goods(line: OrderLine) -> str:
@@ -107,7 +97,7 @@ def delivery(
     """送货单 in three copies: lots that really left, with their trace codes."""
     rows = [
         (
-            str(number), goods(s.line), fives(s.lot.trace_code), counties.get(s.line.county_code, ""),
+            str(number), goods(s.line), shown(s.lot.trace_code), counties.get(s.line.county_code, ""),
             s.lot.harvested_on.isoformat(), s.line.pack_unit, f"{s.quantity:,}", kilograms(s.quantity * s.line.net_g),
             "换批次" if s.substitution else "",
         )
@@ -146,9 +136,9 @@ def delivery(
 
 def _checked(certificates: Sequence[LotCertificate], samples: Sequence[Inspection]) -> str:
     """The proofs on file with a tick, those that are not with an empty box."""
-    held = {c.kind for c in certificates}
+    held = {c.kind.value for c in certificates}
     passed = any(s.passed for s in samples)
-    boxes = [f"{'■' if kind in held else '□'}{name}" for kind, name in CHECKED]
+    boxes = [f"{'■' if kind in held else '□'}{name}" for kind, name in PROOF_NAMES.items()]
     return "　".join([*boxes, f"{'■' if passed else '□'}检测报告（合格）"])
 
 
@@ -159,7 +149,7 @@ def acceptance(
     """食材验收单: per lot what came, what was taken and refused, and why."""
     rows = [
         (
-            str(n), goods(t.line), t.line.pack_unit, fives(t.lot.trace_code), f"{t.sent:,}", f"{t.accepted:,}",
+            str(n), goods(t.line), t.line.pack_unit, shown(t.lot.trace_code), f"{t.sent:,}", f"{t.accepted:,}",
             f"{t.refused:,}", yuan(t.line.unit_price_fen), yuan(t.accepted_fen), "；".join(t.reasons) or "合格",
         )
         for n, t in enumerate(lines, start=1)
@@ -212,7 +202,7 @@ def storage(paper: OrderPaper, lines: Sequence[Taken], address: str) -> Sheet:
     kept = [t for t in lines if t.accepted]
     rows = [
         (
-            str(n), goods(t.line), fives(t.lot.trace_code), t.lot.harvested_on.isoformat(),
+            str(n), goods(t.line), shown(t.lot.trace_code), t.lot.harvested_on.isoformat(),
             t.lot.best_before.isoformat(), t.line.pack_unit, f"{t.accepted:,}",
             kilograms(t.accepted * t.line.net_g), yuan(t.line.unit_price_fen), yuan(t.accepted_fen),
         )

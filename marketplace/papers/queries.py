@@ -29,7 +29,8 @@ from marketplace.orders.models import (
 from marketplace.payments.models import Invoice, InvoiceOrder, Payment, PaymentOrder
 from marketplace.payments.queries import find_payment, visible_payments
 from marketplace.payments.states import InvoiceDocState
-from marketplace.trace.models import CertificateKind, Inspection, LotCertificate
+from marketplace.trace.models import Inspection, LotCertificate
+from marketplace.trace.rules import PROOF_NAMES
 
 
 @dataclass(frozen=True)
@@ -247,17 +248,10 @@ class Proof:
 
 def delivery_files(session: Session, paper: OrderPaper, lot_ids: Sequence[UUID]) -> list[Proof]:
     """The files of 索证索票 of a delivery, in their usual order; a proof without a file is listed all the same."""
-    titles = {
-        CertificateKind.COMMITMENT: "承诺达标合格证",
-        CertificateKind.QUARANTINE: "动物检疫证明",
-        CertificateKind.MEAT_INSPECTION: "肉品品质检验合格证",
-        CertificateKind.FACTORY_REPORT: "出厂检验报告",
-        CertificateKind.SC_LICENCE: "食品生产许可证",
-    }
     certificates, samples = proofs(session, lot_ids)
     invoices = order_invoices(session, [paper.order.id])
     listed: list[tuple[str, str, UUID | None]] = [
-        *((titles[c.kind], c.number or "", c.document_id) for c in certificates),
+        *((PROOF_NAMES[c.kind.value], c.number or "", c.document_id) for c in certificates),
         *(
             (f"检测报告（{'合格' if s.passed else '不合格'}）", s.sample_number, s.document_id)
             for s in samples

@@ -85,7 +85,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "certificate_kind": {
         "commitment": N_("承诺达标合格证"),
-        "quarantine": N_("动物检疫证明"),
+        "quarantine": N_("动物检疫合格证明"),
         "meat_inspection": N_("肉品品质检验合格证"),
         "factory_report": N_("出厂检验报告"),
         "sc_licence": N_("食品生产许可证"),
