@@ -15,7 +15,7 @@ from marketplace.clock import now
 from marketplace.documents import queries, rules
 from marketplace.documents.models import Document, DocumentKind, DocumentReader, DocumentState, DocumentUpload
 from marketplace.documents.storage import Store, StoreFailure, current_store
-from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, housekeeping, transaction
+from marketplace.unit_of_work import NO_ONCE, InFlight, Once, Reply, Transaction, housekeeping, transaction
 from marketplace.values import uuid7
 
 MAX_BYTES = 10_000_000
@@ -41,7 +41,8 @@ def store_document(
     """A file is handed in and can be named by certificates, invoices, slips and acceptances.
 
     `content`: 1 to `max_bytes` bytes; what they are is read from them. Raises FileRefused (`file-refused`),
-    UpstreamFailure (`store-unavailable`): then nothing was stored, and a repeat with the same key resumes.
+    UpstreamFailure (`store-unavailable`): then nothing was stored, and a repeat with the same key resumes; InFlight
+    (`in-flight`) while another call with the same key finishes it.
     """
     actor.require(Permission.DOCUMENT_UPLOAD)
     recognised = rules.recognise(content, kind=DocumentKind(kind), max_bytes=max_bytes)
@@ -97,11 +98,28 @@ def _begin(actor: Actor, once: Once, sha256: str, extension: str) -> tuple[UUID,
     begin = (
         insert(DocumentUpload)
         .values(**values)
-        .on_conflict_do_update(constraint="uq_document_upload_key", set_={"started_at": values["started_at"]})
+        .on_conflict_do_nothing(constraint="uq_document_upload_key")
         .returning(DocumentUpload.document_id, DocumentUpload.storage_key)
     )
+    begun = sa.select(DocumentUpload.document_id).where(
+        DocumentUpload.principal_id == actor.user_id,
+        DocumentUpload.key == once.key,
+        DocumentUpload.sha256 == sha256,
+    )
+    resume = (
+        sa.update(DocumentUpload)
+        .where(DocumentUpload.document_id.in_(begun.with_for_update(skip_locked=True).scalar_subquery()))
+        .values(started_at=values["started_at"])
+        .returning(DocumentUpload.document_id, DocumentUpload.storage_key)
+        .execution_options(synchronize_session=False)
+    )
     with housekeeping(["document_upload"]) as session:
-        row = session.execute(begin).one()
+        # Whoever finishes the same upload, or clears it away, holds its row; an insert would wait for him too. To
+        # wait would end in a lock timeout, where the answer is known already.
+        again = once.key is not None and session.scalar(begun) is not None
+        row = session.execute(resume if again else begin).one_or_none()
+    if row is None:
+        raise InFlight(retry_after=1)
     return row.document_id, row.storage_key
 
 

@@ -23,7 +23,7 @@ from marketplace.documents import queries, service, storage
 from marketplace.documents.models import Document, DocumentUpload
 from marketplace.documents.rules import FileRefused
 from marketplace.errors import Forbidden, NotFound, Unauthenticated, UpstreamFailure
-from marketplace.unit_of_work import Answer, KeyReused, Once, Replayed, transaction
+from marketplace.unit_of_work import Answer, InFlight, KeyReused, Once, Replayed, transaction
 from tests.accounts import making
 from tests.accounts.making import SYSTEM, actor
 from tests.documents.files import PDF, png
@@ -179,6 +179,19 @@ def test_a_store_that_fails_leaves_an_intent_that_a_repeat_resumes(base, folder,
 
     assert hand_in(base["coop"], folder, once=once)["id"] == intent.document_id
     assert count(Document) == before + 1
+
+
+def test_who_sends_a_file_that_another_call_is_finishing_is_told_so_at_once(base, folder):
+    once, stored = Once(key="at-once", fingerprint=b"first"), count(Document)
+    hand_in(base["coop"], folder, once=once)
+    finishing = sa.update(DocumentUpload).where(DocumentUpload.key == "at-once").values(finished_at=now())
+
+    with db.engine.begin() as other:
+        other.execute(finishing)
+        with pytest.raises(InFlight):
+            hand_in(base["coop"], folder, once=once)
+
+    assert count(Document) == stored + 1
 
 
 def test_bytes_that_no_document_names_are_removed_after_a_day(base, folder, tmp_path):
