@@ -56,6 +56,8 @@ class Settings:
     payment_merchant: str | None
     payment_timeout_seconds: float
     payment_webhook_secrets: tuple[str, ...] = field(repr=False)
+    # Partners' webhooks may go to http and to this machine: for trying them out, refused in production.
+    webhook_local: bool
     # A worker without a sign of life for so long is dead, and its jobs are taken by others.
     stalled_seconds: int
 
@@ -123,6 +125,13 @@ def _payment(env: Mapping[str, str], production: bool) -> _Payment:
     if production and not secrets:
         raise BadSettings("PAYMENT_API_BASE needs PAYMENT_WEBHOOK_SECRETS in production")
     return _Payment(base, key, secrets, means)
+
+
+def _local_webhooks(env: Mapping[str, str], production: bool) -> bool:
+    local = _switch(env, "WEBHOOK_LOCAL")
+    if local and production:
+        raise BadSettings("WEBHOOK_LOCAL must be 0 in production: partners could call into the own network")
+    return local
 
 
 def default_state_folder(env: Mapping[str, str]) -> Path:
@@ -220,6 +229,7 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
         payment_merchant=env.get("PAYMENT_MERCHANT") or None,
         payment_timeout_seconds=_number(env, "PAYMENT_TIMEOUT_SECONDS", 6.0, 7.0),
         payment_webhook_secrets=payment.secrets,
+        webhook_local=_local_webhooks(env, production),
         stalled_seconds=_integer(env, "WORKER_STALLED_SECONDS", 30, 1, 3_600),
     )
 

@@ -25,6 +25,7 @@ from procrastinate.exceptions import ConnectorException
 from sqlalchemy.exc import SQLAlchemyError
 
 from marketplace import upkeep as _upkeep  # noqa: F401
+from marketplace.channels.relay import Relay, hand_out
 from marketplace.config import Settings
 from marketplace.documents.storage import store_of
 from marketplace.errors import MarketplaceError
@@ -100,6 +101,7 @@ def run_worker(app: Flask) -> bool:
     stop = threading.Event()
     signing = Signing(settings, Notary(signing_key(settings)))
     stalled = settings.stalled_seconds
+    relay = Relay(settings)
     threads = [
         Repeated(app, "sealer", SEAL_SECONDS, Sealer().seal_pending, stop),
         Repeated(app, "notary", 60.0 if settings.production else 5.0, signing, stop),
@@ -110,6 +112,8 @@ def run_worker(app: Flask) -> bool:
             partial(follow, webhook=settings.notice_webhook_url is not None),
             stop,
         ),
+        Repeated(app, "webhook-followers", SEAL_SECONDS, hand_out, stop),
+        Repeated(app, "webhook-relay", SEAL_SECONDS, relay.tick, stop),
         Repeated(app, "rescue", min(60.0, stalled), partial(retry_stalled, stalled), stop),
     ]
     try:
@@ -118,6 +122,7 @@ def run_worker(app: Flask) -> bool:
         stop.set()
         for each in threads:
             each.thread.join(1.0)
+        relay.close()
 
 
 def _not_an_outcome(record: logging.LogRecord) -> bool:

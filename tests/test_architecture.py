@@ -48,7 +48,8 @@ TOP_LEVEL_USES = {
     "models.py": set(ORDER),  # collects the tables for migrations
     "registration.py": {*ORDER, "web"},  # the one list of what the application is made of
     "app.py": {"web"},
-    "worker.py": {"journal", "documents", "notices"},  # seals, checkpoints and where they are kept
+    # Seals, checkpoints and where they are kept; what follows the sealed journal.
+    "worker.py": {"journal", "documents", "notices", "channels"},
     "jobs.py": set(),
     "upkeep.py": {"journal", "documents", "web"},
 }

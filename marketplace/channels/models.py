@@ -334,6 +334,8 @@ class WebhookEndpoint(Base):
     previous_until: Mapped[datetime | None]
     created_by: Mapped[UUID] = mapped_column(sa.ForeignKey("app_user.id"))
     created_at: Mapped[datetime]
+    # Events given up before this are not held against it.
+    watched_since: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
     disabled_reason: Mapped[str | None]
     version: Mapped[int] = mapped_column(default=1)

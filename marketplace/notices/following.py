@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from marketplace.accounts.models import Organisation, User
 from marketplace.actors import ROLE_PERMISSIONS, Permission
 from marketplace.catalog.models import Lot, Product
+from marketplace.channels.models import WebhookEndpoint
 from marketplace.clock import SHANGHAI, now
 from marketplace.journal.models import Fact, Seal
 from marketplace.notices.models import Notice, NoticeAddress, NoticeCursor, NoticeSending
@@ -149,6 +150,7 @@ class _Subject:
         table: Any = {
             "purchase": Purchase, "order": Order, "invoice": Invoice, "payment": Payment, "product": Product,
             "lot": Lot, "declaration": Declaration, "organisation": Organisation,
+            "webhook": WebhookEndpoint,
         }.get(row.subject_type)  # fmt: skip
         if table is not None:
             self.thing = session.get(table, row.subject_id)
@@ -180,6 +182,8 @@ class _Subject:
             case To.DECIDER:
                 return [thing.for_agency_id or thing.buyer_id]
             case To.OWN:
+                if isinstance(thing, WebhookEndpoint):
+                    return [thing.channel_id]
                 return [thing.agency_id if isinstance(thing, Declaration) else thing.id]
             case To.OTHER_SIDE:
                 asked = UUID(self.data["by"])

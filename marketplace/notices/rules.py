@@ -134,6 +134,7 @@ STEPS: Mapping[str, Sequence[Step]] = {
     ),
     "bank_account.proposed": (Raise("approve_account", To.OWN, P.PAYMENT_CONFIRM),),
     "bank_account.approved": (Close("approve_account"),),
+    "webhook.disabled": (Raise("webhook_disabled", To.OWN, P.CHANNEL_EVENTS, news=True, when="failing"),),
 }  # fmt: skip
 KINDS = frozenset(STEPS)
 
@@ -149,6 +150,8 @@ def holds(condition: str, data: Mapping[str, object]) -> bool:
             return data.get("state") == "awaiting_approval"
         case "approved_at_once":
             return data.get("state") == "approved"
+        case "failing":
+            return data.get("reason") == "failing"
         case "complete":
             return data.get("complete") is True
         case "some_accepted":

@@ -65,6 +65,7 @@ TEXTS: Mapping[str, Text] = {
     "mend_product": Text(N_("产品“%(name)s”未通过认定，请看原因"), "selling.product", "product_id"),
     "held": Text(N_("批次%(trace_code)s已暂停销售"), "selling.lot", "lot_id"),
     "held_goods": Text(N_("批次%(trace_code)s已暂停销售，收到的请先封存"), "trading.orders"),
+    "webhook_disabled": Text(N_("一个推送地址一直没有收下事件，已停用；修好后请恢复"), "offices.journal"),
     "approve_account": Text(N_("收款账户有变更，请复核"), "money.bank_accounts"),
 }
 

@@ -40,6 +40,10 @@ CHANNEL_FACTS: Mapping[str, str] = {
     "channel.priced": N_("设定渠道价"),
     "channel.listed": N_("渠道上架"),
     "channel.withdrawn": N_("渠道下架"),
+    "webhook.created": N_("新建推送地址"),
+    "webhook.secret_renewed": N_("更换推送密钥"),
+    "webhook.disabled": N_("停用推送地址"),
+    "webhook.enabled": N_("恢复推送地址"),
     "change_request.asked": N_("渠道申请改单"),
     "change_request.agreed": N_("同意改单"),
     "change_request.refused": N_("不同意改单"),
@@ -49,5 +53,6 @@ CHANNEL_SUBJECTS: Mapping[str, str] = {
     "partner_key": N_("渠道密钥"),
     "channel_agreement": N_("渠道协议"),
     "channel_item": N_("渠道选品"),
+    "webhook": N_("推送地址"),
     "change_request": N_("改单申请"),
 }

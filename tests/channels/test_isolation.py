@@ -26,7 +26,18 @@ MAKERS: dict[str, tuple[Callable[[Program], str], str]] = {
         lambda p: str(p.post("/orders", order_body("ISO-1", p.items()[:1]), 201)["partner_order_no"]),
         "ISO-NEVER",
     ),
+    "webhook_id": (lambda p: _webhook(p), "00000000-0000-7000-8000-000000000000"),
+    "delivery_id": (
+        lambda p: str(p.post(f"/webhooks/{_webhook(p)}/ping", {}, 202)["id"]),
+        "00000000-0000-7000-8000-000000000000",
+    ),
 }
+
+
+def _webhook(program: Program) -> str:
+    return str(program.post("/webhooks", {"url": "https://partner.example/hooks"}, 201)["id"])
+
+
 # Bodies of unsafe routes with an object in their path, so that the object is looked up at all.
 BODIES: dict[str, Any] = {
     "partner_orders.cancel_order": {"reason": "x"},
