@@ -15,6 +15,7 @@ from marketplace.database import db
 from marketplace.desks import money_views
 from marketplace.desks.money_files_pages import file_view, keep_file, kept_file
 from marketplace.desks.money_pages import blp, list_wish, searched, state_of, wants_sheet
+from marketplace.desks.online_pages import payment_word
 from marketplace.documents.models import DocumentKind
 from marketplace.errors import NotFound
 from marketplace.payments import queries, service, worklists
@@ -27,7 +28,6 @@ from marketplace.web.forms import FormInvalid, Shown, done, form, page_once, pos
 from marketplace.web.pages import page
 from marketplace.web.schemas import ReasonIn
 from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
-from marketplace.web.words import word
 
 blueprints: list[Any] = []  # the routes stand on the blueprint of money_pages
 
@@ -61,7 +61,7 @@ def disputes() -> Shown:
 def _sheet(actor: Actor, **wish: Any) -> Response:
     rows = queries.list_payments(db.session(), actor, today=today(), limit=MAX_ROWS, **wish)["items"]
     for row in rows:
-        row["state_word"] = word("payment_document_state", row["state"])
+        row["state_word"] = payment_word(row)
     columns = [
         Column("number", gettext("付款单号"), width=20),
         Column("buyer.name", gettext("采购单位"), width=32),

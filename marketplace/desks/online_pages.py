@@ -12,7 +12,7 @@ from markupsafe import Markup
 from marketplace.actors import Permission
 from marketplace.clock import today
 from marketplace.database import db
-from marketplace.desks.online_views import online_acts, refundable_fen
+from marketplace.desks.online_views import online_acts, online_turn, refundable_fen
 from marketplace.payments import queries, service
 from marketplace.payments.gateway import configured_gateway
 from marketplace.payments.rules import MAX_GATEWAY_FEN
@@ -21,7 +21,7 @@ from marketplace.unit_of_work import Once, retrying
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form
 from marketplace.web.pages import page
-from marketplace.web.words import WORDS, word
+from marketplace.web.words import WORDS, chip, word
 
 blp = Blueprint("online", __name__)
 blueprints = [blp]
@@ -69,6 +69,22 @@ def online_panel(payment: dict[str, Any]) -> Markup:
     """The attempts and refunds of a payment for the payment's own page; empty for a transfer."""
     may = online_acts(payment, current_actor())
     return Markup(render_template("online/panel.html", payment=payment, may=may))
+
+
+@blp.app_template_global()
+def payment_word(payment: dict[str, Any]) -> str:
+    """The state of a payment in a word, on lists and papers; one for the gateway never waits for a slip."""
+    code = online_turn(payment)
+    return word("payment_document_state", payment["state"]) if code is None else word("online_turn", code)
+
+
+@blp.app_template_global()
+def payment_chip(payment: dict[str, Any], look: str | None = None) -> Markup:
+    """`payment_word` as a chip. `look` is for the reader whose turn it is, so not while the gateway's answer is awaited."""
+    code = online_turn(payment)
+    if code is None:
+        return chip("payment_document_state", payment["state"], look)
+    return chip("online_turn", code, look if code == "unpaid" else None)
 
 
 @blp.app_template_global()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from marketplace.actors import Actor, Permission
-from marketplace.payments.states import ATTEMPT_LIVE, PaymentDocState, PaymentMethod
+from marketplace.payments.states import ATTEMPT_LIVE, AttemptState, PaymentDocState, PaymentMethod
 
 
 def online_acts(payment: Mapping[str, Any], actor: Actor) -> frozenset[str]:
@@ -27,3 +27,13 @@ def online_acts(payment: Mapping[str, Any], actor: Actor) -> frozenset[str]:
 def refundable_fen(payment: Mapping[str, Any]) -> int:
     """What the gateway took for the orders and was not given back or asked back yet."""
     return sum(a["captured_fen"] - a["refunded_fen"] for a in payment["attempts"] if a["booked"])
+
+
+def online_turn(payment: Mapping[str, Any]) -> str | None:
+    """What an open payment for the gateway waits for, a code of the words `online_turn`; None for any other."""
+    if payment["method"] is not PaymentMethod.GATEWAY or payment["state"] is not PaymentDocState.OPEN:
+        return None
+    live = payment["live_attempt"]
+    if live is AttemptState.QUARANTINED:
+        return "stopped"
+    return "unpaid" if live is None else "asked"

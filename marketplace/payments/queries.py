@@ -17,7 +17,7 @@ from marketplace.orders.models import Order
 from marketplace.paging import DEFAULT_LIMIT, Key, paginate
 from marketplace.payments import rules
 from marketplace.payments.models import Invoice, InvoiceOrder, Payment, PaymentOrder, Slip
-from marketplace.payments.online_queries import online_view
+from marketplace.payments.online_queries import live_attempt, online_view
 from marketplace.payments.states import PAYMENT_FREED, InvoiceDocState, PaymentDocState, PaymentMethod
 from marketplace.policies.queries import policy_value
 
@@ -261,7 +261,8 @@ def list_payments(
     bare = _newest_slip_bare()
     statement = (
         sa.select(
-            Payment, _Buyer.name.label("buyer_name"), _Seller.name.label("seller_name"), bare.label("bare")
+            *(Payment, _Buyer.name.label("buyer_name"), _Seller.name.label("seller_name")),
+            *(bare.label("bare"), live_attempt().label("live")),
         )
         .join(_Buyer, _Buyer.id == Payment.buyer_id)
         .join(_Seller, _Seller.id == Payment.seller_id)
@@ -300,6 +301,7 @@ def list_payments(
             "transfer_code": payment.transfer_code,
             "overdue": is_overdue(payment, today),
             "missing": missing_files(payment.state, row.bare),
+            "live_attempt": row.live,
             "buyer": {"id": payment.buyer_id, "name": row.buyer_name},
             "seller": {"id": payment.seller_id, "name": row.seller_name},
         }

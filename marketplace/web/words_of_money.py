@@ -9,7 +9,7 @@ from marketplace.web.language import N_
 MONEY_WORDS: Mapping[str, Mapping[str, str]] = {
     "payment_state": {
         "none": N_("未付款"),
-        "open": N_("待交凭证"),
+        "open": N_("已开付款单"),
         "declared": N_("待确认到账"),
         "part_paid": N_("部分付款"),
         "paid": N_("已付清"),
@@ -23,6 +23,12 @@ MONEY_WORDS: Mapping[str, Mapping[str, str]] = {
         "paid": N_("已到账"),
         "refused": N_("凭证被驳回"),
         "cancelled": N_("已取消"),
+    },
+    # What an open payment for the gateway waits for, where a transfer's would wait for its slip.
+    "online_turn": {
+        "unpaid": N_("待在线支付"),
+        "asked": N_("等支付渠道答复"),
+        "stopped": N_("待人工核对"),
     },
     "payment_method": {"transfer": N_("对公转账"), "gateway": N_("在线支付")},
     "payment_means": {
@@ -45,6 +51,7 @@ MONEY_WORDS: Mapping[str, Mapping[str, str]] = {
 MONEY_LOOKS: Mapping[str, Mapping[str, str]] = {
     "payment_state": {"declared": "go", "part_paid": "go", "paid": "done"},
     "payment_document_state": {"declared": "go", "disputed": "bad", "paid": "done", "refused": "bad"},
+    "online_turn": {"asked": "go", "stopped": "bad"},
     "attempt_state": {
         "pending": "go",
         "action": "act",

@@ -103,6 +103,30 @@ def test_an_unknown_outcome_asks_not_to_pay_again_until_it_is_known(
     assert len(double.intents) == 1
 
 
+def test_an_open_payment_for_the_gateway_waits_for_no_slip(
+    app: Flask, double: Double, buyer: Visitor, order: dict[str, Any]
+) -> None:
+    payment = opened(buyer, order)
+    places = (payment, "/payments?state=open", f"/orders/{order['id']}")
+    number = payment.rsplit("/", 1)[1]
+
+    def seen(word: str) -> None:
+        for place in places:
+            text = buyer.get(place)
+            row = text if place == payment else text[text.index(number) :]
+            assert word in row, place
+            assert "待交凭证" not in row.split("</tr>")[0].split("</section>")[0], place
+
+    seen("待在线支付")
+    double.fail("reset_after", "confirm")
+    paid(buyer, payment)
+    seen("等支付渠道答复")
+    assert "已向支付渠道付款，等它答复" in buyer.get(payment)
+    with app.app_context():
+        jobs.reconcile(0.0)
+    assert "等支付渠道答复" not in buyer.get(payment)
+
+
 def test_a_decline_says_so_and_may_be_tried_again(
     double: Double, buyer: Visitor, order: dict[str, Any]
 ) -> None:
