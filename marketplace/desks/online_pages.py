@@ -14,9 +14,10 @@ from marketplace.clock import today
 from marketplace.database import db
 from marketplace.desks.online_views import online_acts, online_turn, refundable_fen
 from marketplace.payments import queries, service
+from marketplace.payments.comparing import gateways_account
 from marketplace.payments.gateway import configured_gateway
 from marketplace.payments.rules import MAX_GATEWAY_FEN
-from marketplace.payments.schemas import PayIn, RefundIn
+from marketplace.payments.schemas import PayIn, RefundIn, ResolveIn
 from marketplace.unit_of_work import Once, retrying
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form
@@ -53,6 +54,23 @@ def refund(payment_id: UUID) -> Shown:
     shown = _shown(payment_id)
     choices = [(o["order_id"], o["number"]) for o in shown["payment"]["orders"]]
     return page("online/refund.html", **shown, choices=choices)
+
+
+@blp.route("/payments/<uuid:payment_id>/compare", methods=["GET", "POST"])
+@requires(Permission.PAYMENT_UPHOLD, Permission.RECEIPT_RECORD)
+@form
+@retrying
+def compare(payment_id: UUID) -> Shown:
+    """Beside the gateway's own account of it: an attempt that was put aside is ended as captured or void."""
+    if posted():
+        reply = service.resolve_attempt(
+            current_actor(), payment_id, **read_form(ResolveIn()), once=_back(payment_id)
+        )
+        return done(reply, gettext("已按支付渠道的说法了结"))
+    account = gateways_account(current_actor(), payment_id)
+    shown = _shown(payment_id)
+    agrees = account is not None and account.agrees(shown["payment"]["amount_fen"])
+    return page("online/compare.html", **shown, account=account, agrees=agrees)
 
 
 def _back(payment_id: UUID) -> Once:

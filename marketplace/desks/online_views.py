@@ -10,11 +10,15 @@ from marketplace.payments.states import ATTEMPT_LIVE, AttemptState, PaymentDocSt
 
 
 def online_acts(payment: Mapping[str, Any], actor: Actor) -> frozenset[str]:
-    """Of `pay refund`: the buyer pays what is open and not under way, seller and office give back what was captured."""
+    """Of `pay refund compare`: the buyer pays what is open and not under way, seller and office give back what was
+    captured, office and settlement clerk compare what was put aside."""
     acts: set[str] = set()
     if payment["method"] is not PaymentMethod.GATEWAY:
         return frozenset()
     live = any(attempt["state"] in ATTEMPT_LIVE for attempt in payment["attempts"])
+    decides = actor.can(Permission.PAYMENT_UPHOLD) or actor.can(Permission.RECEIPT_RECORD)
+    if payment["live_attempt"] is AttemptState.QUARANTINED and decides:
+        acts.add("compare")
     own = actor.organisation_id == payment["buyer"]["id"]
     if own and actor.can(Permission.PAYMENT_OPEN) and payment["state"] is PaymentDocState.OPEN and not live:
         acts.add("pay")

@@ -24,6 +24,7 @@ from marketplace.payments.schemas import (
     PaymentRowOut,
     PayoutIn,
     RefundIn,
+    ResolveIn,
     SlipFileIn,
     SlipIn,
 )
@@ -140,6 +141,17 @@ def refund_payment(data: dict[str, Any], payment_id: UUID) -> Response:
     """退款 of a gateway payment: by the seller, or by the office what is due back."""
     answer = once(PaymentOut(), status=202)
     return sent(service.refund_payment(current_actor(), payment_id, **data, once=answer))
+
+
+@blp.route("/payments/<uuid:payment_id>/resolution", methods=["POST"])
+@requires(Permission.PAYMENT_UPHOLD, Permission.RECEIPT_RECORD)
+@blp.arguments(ResolveIn)
+@blp.response(200, PaymentOut)
+@retrying
+def resolve_attempt(data: dict[str, Any], payment_id: UUID) -> Response:
+    """End an attempt whose sum differed, as captured or void, by what the gateway says now."""
+    answer = once(PaymentOut())
+    return sent(service.resolve_attempt(current_actor(), payment_id, **data, once=answer))
 
 
 @blp.route("/payments/<uuid:payment_id>/payouts", methods=["POST"])

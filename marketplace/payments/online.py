@@ -40,6 +40,7 @@ from marketplace.payments.states import (
     ATTEMPT_LIVE,
     ATTEMPT_RANK,
     PAYMENT_MOVES,
+    VOID_GIVEN_BACK,
     AttemptState,
     PaymentDocState,
     PaymentMethod,
@@ -256,6 +257,8 @@ def settle(tx: Transaction, attempt_id: UUID, heard: Heard) -> bool:
         CURRENCY,
     ):
         state = AttemptState.QUARANTINED
+    if attempt.failure_code == VOID_GIVEN_BACK:
+        return False
     if ATTEMPT_RANK[state] <= ATTEMPT_RANK[attempt.state]:
         return False
     if heard.intent_id is not None and attempt.intent_id is None:

@@ -18,7 +18,13 @@ from marketplace.paging import DEFAULT_LIMIT, Key, paginate
 from marketplace.payments import rules
 from marketplace.payments.models import Invoice, InvoiceOrder, Payment, PaymentOrder, Slip
 from marketplace.payments.online_queries import live_attempt, online_view
-from marketplace.payments.states import PAYMENT_FREED, InvoiceDocState, PaymentDocState, PaymentMethod
+from marketplace.payments.states import (
+    PAYMENT_FREED,
+    AttemptState,
+    InvoiceDocState,
+    PaymentDocState,
+    PaymentMethod,
+)
 from marketplace.policies.queries import policy_value
 
 OFFICES = frozenset({Role.POVERTY_OFFICE, Role.FINANCE_REVIEWER, Role.SETTLEMENT_CLERK})
@@ -255,8 +261,8 @@ def list_payments(
 ) -> dict[str, Any]:
     """The newest first or by one of `PAYMENT_SORTS`, in one query.
 
-    `missing` picks those whose newest slip has no file, `overdue` late ones, `for_office` disputed ones and those
-    whose seller let his days of answer pass; `q` is the end of a number, or the code in a transfer's remark.
+    `missing` picks those whose newest slip has no file, `overdue` late ones, `for_office` disputed ones, those
+    whose seller let his days of answer pass, and those whose attempt at the gateway was put aside; `q` is the end of a number, or the code in a transfer's remark.
     """
     bare = _newest_slip_bare()
     statement = (
@@ -326,7 +332,8 @@ def _waits_for_office(session: Session, today: date) -> sa.ColumnElement[bool]:
         Payment.state == PaymentDocState.DECLARED,
         Payment.declared_at < datetime.combine(filed_on + timedelta(days=1), time(), SHANGHAI),
     )
-    return sa.or_(Payment.state == PaymentDocState.DISPUTED, silent)
+    aside = live_attempt() == AttemptState.QUARANTINED
+    return sa.or_(Payment.state == PaymentDocState.DISPUTED, silent, aside)
 
 
 def _newest_slip_bare() -> sa.ColumnElement[bool]:

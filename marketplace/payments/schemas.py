@@ -8,6 +8,7 @@ from marshmallow import Schema, fields, post_load, validate
 
 from marketplace.payments.ledger import OrderAmount
 from marketplace.payments.states import (
+    AttemptEnd,
     AttemptState,
     InvoiceDocState,
     InvoiceKind,
@@ -155,6 +156,13 @@ class RefundIn(InSchema):
 
     amount_fen = fen(low=1)
     order_id = fields.UUID()
+    reason = text(500)
+
+
+class ResolveIn(InSchema):
+    """How the attempt that was put aside ends; the gateway's own account decides whether it may."""
+
+    outcome = fields.Enum(AttemptEnd, by_value=True, required=True)
     reason = text(500)
 
 

@@ -1,5 +1,6 @@
 """The acts of invoices and payments, in one place for callers."""
 
+from marketplace.payments.comparing import resolve_attempt
 from marketplace.payments.invoicing import check_invoice, issue_invoice, return_invoice
 from marketplace.payments.ledger import OrderAmount
 from marketplace.payments.online import pay_online
@@ -21,6 +22,7 @@ __all__ = [
     "pay_online",
     "refund_payment",
     "refuse_payment",
+    "resolve_attempt",
     "return_invoice",
     "settle_payout",
     "uphold_payment",

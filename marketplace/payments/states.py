@@ -57,6 +57,19 @@ ATTEMPT_RANK: Mapping[AttemptState, int] = {state: rank for rank, state in enume
 ATTEMPT_LIVE = frozenset({AttemptState.PENDING, AttemptState.ACTION, AttemptState.QUARANTINED})
 
 
+# Why an attempt that was put aside ended as void: the gateway took nothing, or gave all of it back. A charge of which
+# all went back is over for good; one that was never made may still come, and is heard then.
+VOID_UNCHARGED = "void-not-charged"
+VOID_GIVEN_BACK = "void-given-back"
+
+
+class AttemptEnd(StrEnum):
+    """How a person ends an attempt that was put aside."""
+
+    CAPTURED = "captured"
+    VOID = "void"
+
+
 class RefundState(StrEnum):
     PENDING = "pending"
     REFUNDED = "refunded"

@@ -45,6 +45,7 @@ MONEY_WORDS: Mapping[str, Mapping[str, str]] = {
         "quarantined": N_("待人工核对"),
         "captured": N_("已扣款"),
     },
+    "attempt_end": {"captured": N_("记为已扣款"), "void": N_("作废，可以再付")},
     "refund_state": {"pending": N_("退款中"), "refunded": N_("已退回"), "failed": N_("未退成")},
 }
 

@@ -127,6 +127,38 @@ def test_an_open_payment_for_the_gateway_waits_for_no_slip(
     assert "等支付渠道答复" not in buyer.get(payment)
 
 
+def test_the_office_compares_what_was_put_aside_and_ends_it(
+    app: Flask, double: Double, buyer: Visitor, seller: Visitor, order: dict[str, Any]
+) -> None:
+    payment = opened(buyer, order)
+    double.fail("wrong_amount", "confirm")
+    paid(buyer, payment)
+    text = buyer.get(payment)
+    assert "待人工核对" in text
+    assert f"{payment}/compare" not in text
+    for stranger in (buyer, seller):
+        stranger.get(f"{payment}/compare", 403)
+    office, clerk = Visitor(app, "county.office"), Visitor(app, "settlement.clerk")
+    assert payment in office.get("/disputes")
+    for reader in (office, clerk):
+        assert f'href="{payment}/compare"' in reader.get(payment)
+    double.fail("500_after", "read")
+    office.get(f"{payment}/compare", 502)
+    page = office.get(f"{payment}/compare")
+    assert 'value="captured"' in page
+    assert 'value="void"' not in page
+    refused = office.post(f"{payment}/compare", 409, outcome="void", reason="x").get_data(as_text=True)
+    assert "支付渠道还留着付款人的钱" in refused
+    answer = office.post(
+        f"{payment}/compare", _once=hidden(page, "_once"), outcome="captured", reason="账单相符"
+    )
+    assert answer.headers["Location"] == payment
+    text = buyer.get(payment)
+    assert "已扣款，订单已记为付款" in text
+    assert "账单相符" in text
+    assert "没有停下来等核对" in office.get(f"{payment}/compare")
+
+
 def test_a_decline_says_so_and_may_be_tried_again(
     double: Double, buyer: Visitor, order: dict[str, Any]
 ) -> None:

@@ -236,6 +236,11 @@ def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"payment_id": payment["id"]}, body)
 
 
+@act("payments.resolve_attempt", by="county.office", sees=COUNTY, changed=given(outcome="void"))
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared({"payment_id": t.payment("aside")["id"]}, {"outcome": "captured", **REASON})
+
+
 @act("payments.settle_payout", by="seller", sees=SELLER | COUNTY, changed=given(fee_fen=0))
 def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"payment_id": t.payment("captured")["id"]}, {"amount_fen": 2, "fee_fen": 1})

@@ -252,11 +252,13 @@ class Tenant:
         return str(self.world.post(self.seller, "/invoices", self.invoice_body(self.order("accepted")))["id"])
 
     def payment(self, state: str = "open") -> Json:
-        online = state in ("online", "captured")
+        online = state in ("online", "captured", "aside")
         method = "gateway" if online else "transfer"
         body = {"method": method, "orders": [{"order_id": self.order("accepted")["id"]}]}
         made = dict(self.world.post(self.buyer, "/payments", body))
-        if state == "captured":
+        if state == "aside":
+            self.world.gateway.fail("wrong_amount", "confirm")
+        if state in ("captured", "aside"):
             self.world.post(self.buyer, f"/payments/{made['id']}/pay", {})
         if state != "open" and not online:
             slip = self.slip_body(made) | {"payer_name": self.word("payer")}

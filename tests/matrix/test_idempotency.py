@@ -33,6 +33,8 @@ WITHOUT_KEY = {
     "accounts.propose_bank_account",
 }
 # Tables that a replay or a refusal may write, with the reason.
+# Asks the gateway before it claims the key; a process has one place for that, and the other is sent away from it.
+ASKS_FIRST = {"payments.resolve_attempt"}
 LOG_LIKE = {
     "throttle": "tries and requests are counted before anything is judged",
     "document_upload": "the intent of an upload is committed before its bytes travel, and a repeat renews it",
@@ -218,7 +220,8 @@ def test_of_two_at_once_with_one_key_one_acts_and_the_other_is_told_to_wait(
         assert (len(early), len(late)) == (1, 1)
     lost, won = (future.result() for future in (*early, *late))
 
-    assert (lost.status_code, slug(lost)) == (409, "in-flight")
+    told = {(409, "in-flight")} | ({(503, "gateway-unavailable")} if endpoint in ASKS_FIRST else set())
+    assert (lost.status_code, slug(lost)) in told
     assert won.status_code in (200, 201, 202)
     assert tally(world) - before == expected
 

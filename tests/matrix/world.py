@@ -71,7 +71,7 @@ class World:
     def _connect_gateway(self) -> None:
         """A gateway that takes every payment, for as long as this world lives."""
         self._gateway = ExitStack()
-        double = self._gateway.enter_context(running_double())
+        self.gateway = double = self._gateway.enter_context(running_double())
         self.app.config["SETTINGS"] = replace(
             self.app.config["SETTINGS"],
             payment_api_base=double.base,
