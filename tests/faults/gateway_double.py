@@ -43,13 +43,15 @@ class Call:
 class Fault:
     """What happens to calls of one phase: `times` of them, or all.
 
-    `kill` names a process that is killed when the call has come, and been applied where the fault applies it.
+    `kill` names a process that is killed when the call has come, and been applied where the fault applies it. `under`
+    is the beginning of the paths that it happens to.
     """
 
     kind: str
     phase: str
     times: int | None = 1
     kill: int | None = None
+    under: str = "/"
 
 
 @dataclass
@@ -69,11 +71,13 @@ class Double:
     late: list[str] = field(default_factory=list)
     drawn: int = 0
     tag: str = field(default_factory=lambda: secrets.token_hex(4))
+    # Where faults strike from now on; calls under other paths find the gateway well.
+    strikes_under: str = "/"
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def fail(self, kind: str, phase: str, times: int | None = 1, kill: int | None = None) -> None:
         with self.lock:
-            self.faults.append(Fault(kind, phase, times, kill))
+            self.faults.append(Fault(kind, phase, times, kill, self.strikes_under))
 
     def heal(self) -> None:
         with self.lock:
@@ -239,7 +243,9 @@ class Handler(BaseHTTPRequestHandler):
         call = Call(phase_of(method, self.path), method, self.path, dict(parse_qsl(raw)), dict(self.headers))
         with double.lock:
             double.calls.append(call)
-            fault = next((f for f in double.faults if f.phase == call.phase), None)
+            fault = next(
+                (f for f in double.faults if f.phase == call.phase and call.path.startswith(f.under)), None
+            )
             if fault is not None and fault.times is not None:
                 fault.times -= 1
                 if fault.times == 0:

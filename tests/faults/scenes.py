@@ -19,7 +19,7 @@ from flask import Flask
 
 from marketplace.payments.gateway import GatewayClosed, GatewayUnknown
 from tests.faults.gateway_double import KEY, SECRET, Double, Json
-from tests.payments.factory import World, order_row
+from tests.payments.factory import Ordered, World, order_row
 from tests.payments.paying_online import CARD, Payer, attempts, gateway, payment_state, refunds
 
 KINDS = (
@@ -41,6 +41,8 @@ class Outcome:
     killed: bool
     end: str
     wrong: tuple[str, ...]
+    # From the fault until everything agreed again, where it was measured.
+    seconds: float | None = None
 
 
 class Workers:
@@ -96,21 +98,29 @@ def play(
 ) -> Outcome:
     with gateway(app, double, payment_timeout_seconds=1.0):
         payer = Payer(world, double)
-        order = world.order([(4500, 10)])
-        payment = payer.opened(order)
-        base = app.config["SETTINGS"].payment_api_base
-        _prepare(payer, payment, phase)
-        fault = None if kind in ("duplicate", "reordered") else kind
-        died = _act(payer, hands, base, payment, phase, fault, killed)
-        double.heal()
+        order, payment, died = struck(app, payer, hands, kind, phase, killed)
         for _ in range(ROUNDS):
             _hear(payer, kind)
             payer.reconcile()
         _hear(payer, kind)
-        wrong = list(_broken(payer, payment, order_row(order.id)["paid_fen"]))
+        wrong = list(broken(payer, payment, order_row(order.id)["paid_fen"]))
         if killed and not died:
             wrong.append("nobody was killed")
-        return Outcome(kind, phase, killed, _end(payment), tuple(wrong))
+        return Outcome(kind, phase, killed, end_of(payment), tuple(wrong))
+
+
+def struck(
+    app: Flask, payer: Payer, hands: Workers, kind: str, phase: str, killed: bool
+) -> tuple[Ordered, Json, bool]:
+    """A payment taken to its fault; the gateway is well again. Also whether the one who acted was killed."""
+    order = payer.world.order([(4500, 10)])
+    payment = payer.opened(order)
+    base = app.config["SETTINGS"].payment_api_base
+    _prepare(payer, payment, phase)
+    fault = None if kind in ("duplicate", "reordered") else kind
+    died = _act(payer, hands, base, payment, phase, fault, killed)
+    payer.double.heal()
+    return order, payment, died
 
 
 def _prepare(payer: Payer, payment: Json, phase: str) -> None:
@@ -159,7 +169,7 @@ def _hear(payer: Payer, kind: str) -> None:
         payer.deliver(told)
 
 
-def _broken(payer: Payer, payment: Json, paid_fen: int) -> Iterator[str]:
+def broken(payer: Payer, payment: Json, paid_fen: int) -> Iterator[str]:
     """Promises that the end of a payment breaks, by what the gateway itself says that it did."""
     charges = payer.double.charges(payment["number"])
     ours = attempts(payment["id"])
@@ -186,7 +196,7 @@ def _broken(payer: Payer, payment: Json, paid_fen: int) -> Iterator[str]:
         yield "paid, but the payment does not say so"
 
 
-def _end(payment: Json) -> str:
+def end_of(payment: Json) -> str:
     states = [state for state, *_ in attempts(payment["id"])]
     asked = refunds(payment["id"])
     if asked:
@@ -218,4 +228,6 @@ def table(outcomes: list[Outcome]) -> str:
 
 
 def _cell(outcome: Outcome) -> str:
+    if outcome.seconds is not None and not outcome.wrong:
+        return f"{outcome.seconds:.1f}"
     return outcome.end if not outcome.wrong else f"WRONG: {'; '.join(outcome.wrong)} ({outcome.end})"

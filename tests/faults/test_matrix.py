@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 
 from tests.faults.gateway_double import Double, running_double
+from tests.faults.recovery import PROMISED_SECONDS, measure
 from tests.faults.scenes import KINDS, PHASES, Workers, play, table, workers
 from tests.payments.factory import World, make_world
 
@@ -31,6 +32,13 @@ SAMPLE = [
     ("duplicate", "refund", False),
     ("reordered", "confirm", False),
     ("never", "create", False),
+]
+# A killed payer, a lost answer, a charge after a refusal, a killed refund: each of its own way back.
+TIMED = [
+    ("reset_after", "confirm", True),
+    ("500_after", "create", False),
+    ("late_success", "confirm", False),
+    ("reset_after", "refund", True),
 ]
 CELLS = [(k, p, d) for k in KINDS for p in PHASES for d in (False, True)] if WHOLE else SAMPLE
 
@@ -64,3 +72,18 @@ def test_the_promise_holds_under_every_fault(
         with capsys.disabled():
             print(f"\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {len(outcomes)} cells\n{table(outcomes)}")
     assert [f"{o.kind} {o.phase} {o.killed}: {o.wrong}" for o in outcomes if o.wrong] == []
+
+
+def test_nothing_is_paid_without_its_order_after_a_minute(
+    empty_app: Flask, world: World, hands: Workers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_double(hang=1.3) as double, empty_app.app_context():
+        outcomes = measure(empty_app, world, double, hands, CELLS if WHOLE else TIMED)
+    longest = max(o.seconds or 0.0 for o in outcomes)
+    if WHOLE:
+        with capsys.disabled():
+            print(
+                f"\nseconds until all agreed, at most {longest:.1f} of {PROMISED_SECONDS:.0f}\n{table(outcomes)}"
+            )
+    assert [f"{o.kind} {o.phase} {o.killed}: {o.wrong}" for o in outcomes if o.wrong] == []
+    assert longest <= PROMISED_SECONDS

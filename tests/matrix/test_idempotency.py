@@ -32,9 +32,9 @@ WITHOUT_KEY = {
     "accounts.enrol_second_factor",
     "accounts.propose_bank_account",
 }
-# Tables that a replay or a refusal may write, with the reason.
 # Asks the gateway before it claims the key; a process has one place for that, and the other is sent away from it.
 ASKS_FIRST = {"payments.resolve_attempt"}
+# Tables that a replay or a refusal may write, with the reason.
 LOG_LIKE = {
     "throttle": "tries and requests are counted before anything is judged",
     "document_upload": "the intent of an upload is committed before its bytes travel, and a repeat renews it",
