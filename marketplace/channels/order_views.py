@@ -205,6 +205,7 @@ def _certificates(session: Session, lot_ids: set[UUID]) -> dict[UUID, list[dict[
                 "number": paper.number,
                 "issued_on": paper.issued_on,
                 "valid_until": paper.valid_until,
+                "document_id": paper.document_id,
             }
         )
     return found

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 from flask import Response, current_app
 from flask_smorest import Blueprint
 from marshmallow import ValidationError
 
 from marketplace.actors import Permission
-from marketplace.channels import changing, order_views, ordering
+from marketplace.channels import certificates, changing, order_views, ordering
 from marketplace.channels.schemas import (
     PartnerBatchIn,
     PartnerBatchOut,
@@ -23,10 +24,12 @@ from marketplace.channels.schemas import (
     PartnerReduceIn,
 )
 from marketplace.database import db
+from marketplace.documents import service as documents
 from marketplace.errors import MarketplaceError, RuleViolation
 from marketplace.orders.purchasing import DeliverTo
 from marketplace.plain_json import encoded
 from marketplace.unit_of_work import Replayed, Reply, retrying
+from marketplace.web.attachments import attachment
 from marketplace.web.edge import current_actor, once, requires, sent, shown, without_key
 from marketplace.web.problems import plain, problem_members, status_of, validation_errors
 from marketplace.web.schemas import page_of
@@ -123,6 +126,17 @@ def show_order(partner_order_no: str) -> Response:
     """One order: states, shipments with trace codes, certificates, change requests."""
     view = order_views.order_view(db.session(), current_actor(), partner_order_no, _trace_base())
     return shown(ORDER, view)
+
+
+@blp.route("/orders/<partner_order_no>/certificates/<uuid:document_id>")
+@requires(Permission.CHANNEL_ORDER)
+@blp.response(200, content_type="application/octet-stream")
+def send_certificate(partner_order_no: str, document_id: UUID) -> Response:
+    """The file of a certificate that came with the goods of this order."""
+    row = certificates.certificate_file(db.session(), current_actor(), partner_order_no, document_id)
+    # The connection goes back before the store is asked: a slow store must not hold it.
+    db.session.remove()
+    return attachment(documents.content_of(row), row.content_type, row.filename)
 
 
 @blp.route("/orders/<partner_order_no>/cancel", methods=["POST"])

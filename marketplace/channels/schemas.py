@@ -170,6 +170,10 @@ class PartnerCertificateOut(Schema):
     number = fields.String(allow_none=True)
     issued_on = fields.Date(required=True)
     valid_until = fields.Date(allow_none=True)
+    document_id = fields.String(
+        required=True,
+        metadata={"description": "its file: /orders/{partner_order_no}/certificates/{document_id}"},
+    )
 
 
 class PartnerShippedOut(Schema):

@@ -188,11 +188,26 @@ def list_endpoints(session: Session, actor: Actor) -> dict[str, Any]:
 
 
 def list_deliveries(
-    session: Session, actor: Actor, endpoint_id: UUID, *, limit: int = DEFAULT_LIMIT, after: str | None = None
+    session: Session,
+    actor: Actor,
+    endpoint_id: UUID,
+    *,
+    state: DeliveryState | None = None,
+    kind: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    after: str | None = None,
 ) -> dict[str, Any]:
-    """Deliveries of one address, newest first, each with its last try; what a receiver answered is not kept."""
+    """Deliveries of one address, newest first, each with its last try; what a receiver answered is not kept.
+
+    `kind` is that of an event, such as `order.shipped`.
+    """
     actor.require(Permission.CHANNEL_EVENTS)
     row = _own(session, actor, endpoint_id)
+    wanted = [WebhookDelivery.endpoint_id == row.id]
+    if state is not None:
+        wanted.append(WebhookDelivery.state == state)
+    if kind is not None:
+        wanted.append(WebhookDelivery.kind == kind)
     last = (
         sa.select(WebhookAttempt)
         .where(WebhookAttempt.delivery_id == WebhookDelivery.id)
@@ -204,7 +219,7 @@ def list_deliveries(
         session,
         sa.select(WebhookDelivery, last.c.tried_at, last.c.status, last.c.failure, last.c.took_ms)
         .outerjoin(last, sa.true())
-        .where(WebhookDelivery.endpoint_id == row.id),
+        .where(*wanted),
         [(WebhookDelivery.__table__.c.id, True)],
         limit=limit,
         after=after,

@@ -30,6 +30,34 @@ CHANNEL_WORDS: Mapping[str, Mapping[str, str]] = {
         "statements": N_("结算单"),
         "events": N_("事件"),
     },
+    "webhook_kind": {
+        "order.*": N_("订单、发货与验收"),
+        "change_request.*": N_("改单答复"),
+        "invoice.*": N_("发票"),
+        "payment.*": N_("付款"),
+        "lot.*": N_("批次停售与召回"),
+        "channel.*": N_("协议、价格与上下架"),
+    },
+    "delivery_state": {
+        "pending": N_("待送"),
+        "delivered": N_("已送到"),
+        "failed": N_("没送到"),
+    },
+    "delivery_failure": {
+        "timeout": N_("超时没有答复"),
+        "connection": N_("连不上"),
+        "tls": N_("证书不对"),
+        "private-address": N_("网址指向内部网络"),
+        "not-https": N_("不是 https 网址"),
+        "port": N_("端口不许用"),
+        "bad-url": N_("网址不对"),
+        "bad-host": N_("域名不对"),
+    },
+}
+
+CHANNEL_LOOKS: Mapping[str, Mapping[str, str]] = {
+    "delivery_state": {"pending": "go", "delivered": "done", "failed": "bad"},
+    "change_state": {"agreed": "done", "refused": "bad"},
 }
 
 CHANNEL_FACTS: Mapping[str, str] = {

@@ -105,8 +105,10 @@ _REGULATOR = (
 _SETTLEMENT = (Entry("money.payments", N_("付款")), Entry("offices.journal", N_("日志与证明")))
 _PARTNER = (
     Entry("portal.today", N_("伙伴门户")),
+    Entry("portal_orders.orders", N_("渠道订单")),
+    Entry("trading.orders", N_("验收与付款")),
     Entry("portal.keys", N_("接口密钥")),
-    Entry("trading.orders", N_("订单")),
+    Entry("portal_webhooks.endpoints", N_("事件推送")),
     Entry("offices.journal", N_("日志与证明")),
 )
 _ADMIN = (

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
-from marketplace.web.channel_words import CHANNEL_WORDS
+from marketplace.web.channel_words import CHANNEL_LOOKS, CHANNEL_WORDS
 from marketplace.web.fact_words import DOOR, FACT_KIND, FACT_SUBJECT
 from marketplace.web.language import N_, translated
 from marketplace.web.words_of_money import MONEY_LOOKS, MONEY_WORDS
@@ -256,6 +256,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
 # What a state looks like to somebody for whom it is neither late nor his turn; a desk may say `act` instead.
 LOOKS: Mapping[str, Mapping[str, str]] = {
     **MONEY_LOOKS,
+    **CHANNEL_LOOKS,
     "product_state": {"recognised": "done", "refused": "bad", "withdrawn": "bad"},
     "lot_state": {"released": "done", "held": "bad", "recalled": "bad"},
     "purchase_state": {"approved": "done", "rejected": "bad", "expired": "bad"},

@@ -18,6 +18,7 @@ from werkzeug.routing import Rule
 from marketplace.actors import Permission
 from marketplace.channels.states import SCOPE_PERMISSIONS, Scope
 from tests.channels.partner import Program, new_key, order_body
+from tests.channels.sent import sent_order
 
 # Parameter -> what makes an object of a channel that stands there, and a value that nothing has.
 MAKERS: dict[str, tuple[Callable[[Program], str], str]] = {
@@ -26,12 +27,21 @@ MAKERS: dict[str, tuple[Callable[[Program], str], str]] = {
         lambda p: str(p.post("/orders", order_body("ISO-1", p.items()[:1]), 201)["partner_order_no"]),
         "ISO-NEVER",
     ),
+    "document_id": (
+        lambda p: _paper(p),
+        "00000000-0000-7000-8000-000000000000",
+    ),
     "webhook_id": (lambda p: _webhook(p), "00000000-0000-7000-8000-000000000000"),
     "delivery_id": (
         lambda p: str(p.post(f"/webhooks/{_webhook(p)}/ping", {}, 202)["id"]),
         "00000000-0000-7000-8000-000000000000",
     ),
 }
+
+
+def _paper(program: Program) -> str:
+    found = sent_order(program.client.application, program, "ISO-SENT")["orders"][0]["certificates"]
+    return str(found[0]["document_id"])
 
 
 def _webhook(program: Program) -> str:
