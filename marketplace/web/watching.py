@@ -1,7 +1,7 @@
 """What has changed: the facts as they are committed, so that an answer may be kept for as long as it is true.
 
 Every business act writes a fact in its own transaction, and a fact names whatever it touches by id. A thread of each
-serving process reads the new ones ten times a second and remembers in which round each product, organisation and lot (by its trace
+serving process reads the new ones ten times a second and remembers in which round each product and lot (by its trace
 code) was named. An answer notes the round before it was made; it is true until one of the
 ids in it is named in a later round.
 
@@ -48,11 +48,12 @@ _NEW = """
 select pg_snapshot_xmin(pg_current_snapshot())::text::bigint, f.number, f.xid, f.kind, f.body
 from (values (1)) as always left join fact f on f.xid >= %s and f.number <> all(%s::bigint[])
 """
-# What public answers name, of all that facts name; a lot changes its product too.
+# What these facts change of what public answers show, of all that they name; a lot changes its product too. An
+# organisation that they name (whose order it is, whose product) shows nothing new: a name, an admission and its end
+# have facts of their own, which are not among them.
 _SHOWN = """
 select trace_code, product_id::text from lot where id = any(%(ids)s::uuid[])
 union all select id::text, null from product where id = any(%(ids)s::uuid[])
-union all select id::text, null from organisation where id = any(%(ids)s::uuid[])
 """
 
 

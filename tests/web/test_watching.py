@@ -95,6 +95,30 @@ def test_a_fact_of_a_lot_changes_its_product_and_what_its_code_opens(
     assert not watch.unchanged(position, {product})
 
 
+def test_what_names_a_seller_leaves_its_other_products_as_they_are(
+    watch: Watch, owner: psycopg.Connection, products: list[UUID]
+) -> None:
+    row = owner.execute("select seller_id from product where id = %s", (products[0],)).fetchone()
+    assert row is not None
+    position = noted(watch)
+
+    record("place.added", uuid7(), seller=str(row[0]), lines=[{"product": str(products[0])}])
+    rounds()
+
+    assert not watch.unchanged(position, {str(products[0]), str(row[0])})
+    assert watch.unchanged(position, {str(products[1]), str(row[0])})
+
+
+@pytest.mark.parametrize("kind", ["organisation.edited", "organisation.added"])
+def test_what_changes_an_organisation_changes_everything(
+    watch: Watch, products: list[UUID], kind: str
+) -> None:
+    position = noted(watch)
+    record(kind, uuid7())
+    rounds()
+    assert not watch.unchanged(position, {str(products[0])})
+
+
 def test_a_rule_changes_everything(watch: Watch) -> None:
     position = noted(watch)
     record("policy.set", uuid7())
