@@ -1,4 +1,4 @@
-"""`flask --app wsgi seed`: the demo data, as often as wanted."""
+"""`flask --app wsgi seed`: the demo data, or what production begins with, as often as wanted."""
 
 from __future__ import annotations
 
@@ -16,17 +16,24 @@ from marketplace.seeding.reference import DEMO_PASSWORD
 
 def register(app: Flask) -> None:
     @app.cli.command("seed")
-    @click.option("--quiet", is_flag=True, help="No progress, only the demo accounts.")
-    def seed_command(quiet: bool) -> None:
+    @click.option("--quiet", is_flag=True, help="No progress, only what was loaded.")
+    @click.option(
+        "--reference-only",
+        is_flag=True,
+        help="Only regions, townships, policies, eligible counties, categories and the public price list.",
+    )
+    def seed_command(quiet: bool, reference_only: bool) -> None:
         """Load catalog_seed/ through the services, and print the demo accounts.
 
-        What is there is left alone: a second run writes nothing, a broken one is finished by the next. Refused
-        with the settings of production, since everybody knows the password of the demo accounts.
+        What is there is left alone: a second run writes nothing, a broken one is finished by the next. With the
+        settings of production only --reference-only runs, since everybody knows the password of the demo accounts.
         """
         settings: Settings = app.config["SETTINGS"]
-        if settings.production:
-            raise click.ClickException("seed makes demo accounts and synthetic data: not in production")
-        for name, acts in missing():
+        if settings.production and not reference_only:
+            raise click.ClickException(
+                "seed makes demo accounts and synthetic data: not in production, where --reference-only loads the rest"
+            )
+        for name, acts in missing(real_only=reference_only):
             if quiet or not acts:
                 for act in acts:
                     act()
@@ -34,6 +41,9 @@ def register(app: Flask) -> None:
             with click.progressbar(acts, label=f"{name:<18}") as bar:
                 for act in bar:
                     act()
+        if reference_only:
+            click.echo("Reference data is loaded, no account was made.")
+            return
         for line in demo_logins():
             click.echo(line)
 
