@@ -50,7 +50,11 @@ def announce(engine: sa.Engine, text: str, values: Sequence[Any]) -> None:
         told(None, None, text, values, None, False)
 
 
-def send(session: Session, *calls: tuple[Prepared, Mapping[str, Any]]) -> list[list[Row]]:
+# A statement with its values.
+Call = tuple[Prepared, Mapping[str, Any]]
+
+
+def send(session: Session, *calls: Call) -> list[list[Row]]:
     """The rows of each call, in the session's transaction, in one round trip; a later one sees what earlier ones did.
 
     Nothing that waits in the session is flushed before. Raises OperationalError with the driver's error in it.

@@ -32,7 +32,7 @@ from marketplace.orders.purchasing import (
 from marketplace.orders.rules import LineWish
 from marketplace.unit_of_work import Answer, Replayed, Reply, Transaction, transaction
 from marketplace.values import uuid7
-from marketplace.wire import prepare, send
+from marketplace.wire import Call, prepare, send
 
 _LOCK = prepare(sa.text("select pg_advisory_xact_lock(hashtextextended(:scope, 0))"))
 _KNOWN = prepare(
@@ -173,32 +173,32 @@ def _place(actor: Actor, wish: OrderWish, render: Callable[[dict[str, Any]], byt
             day = earliest_day(tx.started_at, terms.order_cut_off, terms.lead_days)
             detail = f"这一天的截单时间已过，最早可以订{day.isoformat()}送货"
             raise RuleViolation("送货日期不对", errors=[{"pointer": "#/deliver_on", "detail": detail}])
-        placed = _purchase(tx, wish, terms, products)
-        view = {
+        view: dict[str, Any] = {
             "partner_order_no": wish.partner_order_no,
             "placed_at": tx.started_at,
             "cut_off_at": limit,
-            "purchase": placed.result,
         }
-        answer = render(view)
-        send(
-            tx.session,
-            (
-                _KEEP,
-                {
-                    "id": uuid7(),
-                    "channel": channel_id,
-                    "number": wish.partner_order_no,
-                    "agreement": terms.agreement_id,
-                    "purchase": placed.result["id"],
-                    "body": json.dumps(leaf_marks(json.loads(text)), separators=(",", ":")),
-                    "digest": digest,
-                    "answer": answer,
-                    "cut_off_at": limit,
-                    "placed_at": tx.started_at,
-                },
-            ),
-        )
+        answer = b""
+
+        def kept(purchase: Mapping[str, Any]) -> Sequence[Call]:
+            nonlocal answer
+            view["purchase"] = purchase
+            answer = render(view)
+            row = {
+                "id": uuid7(),
+                "channel": channel_id,
+                "number": wish.partner_order_no,
+                "agreement": terms.agreement_id,
+                "purchase": purchase["id"],
+                "body": json.dumps(leaf_marks(wish.body), separators=(",", ":")),
+                "digest": digest,
+                "answer": answer,
+                "cut_off_at": limit,
+                "placed_at": tx.started_at,
+            }
+            return [(_KEEP, row)]
+
+        _purchase(tx, wish, terms, products, kept)
     return Reply(view, Answer(201, answer))
 
 
@@ -225,9 +225,15 @@ def _products(lines: Sequence[OrderLine], items: Sequence[Any]) -> list[tuple[UU
     return found
 
 
-def _purchase(tx: Transaction, wish: OrderWish, terms: _Terms, products: Sequence[tuple[UUID, int]]) -> Reply:
+def _purchase(
+    tx: Transaction,
+    wish: OrderWish,
+    terms: _Terms,
+    products: Sequence[tuple[UUID, int]],
+    kept: Callable[[Mapping[str, Any]], Sequence[Call]],
+) -> None:
     remaining: Mapping[UUID, int] = dict(products)
-    return place_purchase(
+    place_purchase(
         tx,
         PurchaseWish(
             purpose=Purpose.RESALE,
@@ -251,5 +257,6 @@ def _purchase(tx: Transaction, wish: OrderWish, terms: _Terms, products: Sequenc
                 "price_list": terms.price_list,
             },
             holds_reference=True,
+            written_with=kept,
         ),
     )

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from hashlib import sha256
+from json.encoder import encode_basestring
 from typing import Any
 
 from marketplace.clock import SHANGHAI, business_day
@@ -32,9 +33,14 @@ def body_text(body: Any) -> str:
 def leaf_marks(body: Any) -> dict[str, str]:
     """Each JSON pointer of a body with a mark of its value: enough to name what differs, without keeping the value."""
     return {
-        pointer: sha256(f"{pointer} {body_text(value)}".encode()).hexdigest()[:16]
+        pointer: sha256(f"{pointer} {_leaf_text(value)}".encode()).hexdigest()[:16]
         for pointer, value in _leaves(body, "#")
     }
+
+
+def _leaf_text(value: Any) -> str:
+    """`body_text` of one leaf, without an encoder made for each."""
+    return encode_basestring(value) if type(value) is str else body_text(value)
 
 
 def _leaves(value: Any, pointer: str) -> Iterator[tuple[str, Any]]:

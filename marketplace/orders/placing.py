@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from marketplace.errors import NotFound
 from marketplace.orders.allocation import Candidate
 from marketplace.orders.rules import Buyer, Offer
-from marketplace.wire import Row, prepare, send
+from marketplace.wire import Call, Row, prepare, send
 
 POLICY_KEYS = ("counted_states", "hold_hours", "confirm_hours")
 
@@ -265,9 +265,12 @@ def _offers(rows: list[Row], price_list: str) -> dict[UUID, Offer]:
     }
 
 
-def write_purchase(session: Session, parameters: dict[str, Any]) -> None:
-    """Everything in one statement; raises DBAPIError (division by zero) if a reservation was not possible."""
-    send(session, (_PLACE, parameters))
+def write_purchase(session: Session, parameters: dict[str, Any], *more: Call) -> None:
+    """Everything in one statement; raises DBAPIError (division by zero) if a reservation was not possible.
+
+    `more` are a caller's own rows, which go with it in the same round trip.
+    """
+    send(session, (_PLACE, parameters), *more)
 
 
 def as_json(rows: Any) -> str:

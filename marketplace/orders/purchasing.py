@@ -33,6 +33,7 @@ from marketplace.orders.states import OrderState, PurchaseState
 from marketplace.orders.submitted import fact_data, line_row, view
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
 from marketplace.values import uuid7
+from marketplace.wire import Call
 
 DEFAULT_HOLD_HOURS = 72
 DEFAULT_COUNTED_STATES = ["accepted", "paid", "evaluated"]
@@ -75,7 +76,8 @@ class Terms:
 
     `confirm_by`: until when sellers may confirm, else the policy's hours. `remaining_days`: days that must be left
     until the best-before day on delivery, by product. `told`: further members of the fact. `holds_reference`: the
-    caller holds a lock on the buyer's number and knows that it is new.
+    caller holds a lock on the buyer's number and knows that it is new. `written_with`: rows of the caller's own about
+    the purchase, from its view, written together with it.
     """
 
     price_list: str = "public"
@@ -83,6 +85,7 @@ class Terms:
     remaining_days: Mapping[UUID, int] = field(default_factory=dict)
     told: Mapping[str, Any] = field(default_factory=dict)
     holds_reference: bool = False
+    written_with: Callable[[Mapping[str, Any]], Sequence[Call]] | None = None
 
 
 PUBLIC_TERMS = Terms()
@@ -304,6 +307,7 @@ def _write(
             "expected": len(takes),
             "hold_until": hold_until,
         },
+        *(() if terms.written_with is None else terms.written_with(shown)),
     )
     return Reply(shown, answer)
 
