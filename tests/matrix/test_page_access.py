@@ -63,15 +63,21 @@ PARAMETERS: Mapping[str, str | Act] = {
 ADD_HERE = "name the act that makes its object in PARAMETERS, or a public value in VALUES (tests/matrix/test_page_access.py)"
 # Parameters that name nothing of anybody's, with a value that is good.
 VALUES: Mapping[str, Any] = {
+    # Offices see every channel; of a seller's it is tests/desks/test_channels_pages.py.
+    "channel_id": "00000000-0000-7000-8000-000000000000",
     "code": "620826",
     "filename": "look.css",
     # A channel's own: tests/channels/test_keys.py has the other channel's.
     "key_id": "00000000-0000-7000-8000-000000000000",
+    # So is what stands in these, tried by tests/desks/test_portal_trade_pages.py and tests/channels/test_isolation.py.
+    "delivery_id": "00000000-0000-7000-8000-000000000000",
     "organisation_code": "ORG-COOP-01",
+    "partner_order_no": "NEVER-PLACED",
     "period": "2026-10",
     "seller_id": "00000000-0000-7000-8000-000000000000",
     "slug": "not-found",
     "trace_code": "00000000000000000000",
+    "webhook_id": "00000000-0000-7000-8000-000000000000",
     "year": 2026,
 }
 # Parameters of public pages, where the only objects that are not everybody's are those that are on no page yet.
