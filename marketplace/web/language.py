@@ -7,6 +7,8 @@ compiled file that could be older than its source. Words of the data (names of p
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -88,5 +90,44 @@ def N_(text: str) -> str:
 
 
 def translated(text: str | None) -> str:
-    """The text in the reader's language; one that no catalogue holds stays as it is."""
-    return gettext(text) if text else ""
+    """The text in the reader's language; one that no catalogue holds stays as it is.
+
+    Refusals are worded by services, in Chinese, with the values of the case in them; those values are read back.
+    """
+    if not text:
+        return ""
+    found: str = gettext(text)
+    return _with_values(text) if found == text and in_english() else found
+
+
+def _with_values(text: str) -> str:
+    for form, english in said_by_services():
+        values = form.fullmatch(text)
+        if values is not None:
+            return english % {name: translated(value) for name, value in values.groupdict().items()}
+    return text
+
+
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+
+
+@cache
+def said_by_services() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """(form of a Chinese refusal, its English text) of those that hold values; the most particular first."""
+    with (FOLDER / ENGLISH / "refusals.po").open("rb") as text:
+        held = [(str(m.id), str(m.string)) for m in read_po(text, locale=ENGLISH) if m.id and m.string]
+    held = [(said, english) for said, english in held if _PLACEHOLDER.search(said)]
+    held.sort(key=lambda pair: len(_PLACEHOLDER.sub("", pair[0])), reverse=True)
+    return tuple((_form(said), english.replace("%", "%%").replace("%%(", "%(")) for said, english in held)
+
+
+def _form(said: str) -> re.Pattern[str]:
+    """What the saying looks like with any values; a value that another one follows at once is a number (10箱)."""
+    parts = _PLACEHOLDER.split(said)
+    texts, names = parts[::2], parts[1::2]
+    form = re.escape(texts[0])
+    for place, name in enumerate(names):
+        number = texts[place + 1] == "" and place + 1 < len(names)
+        value = r"\d[\d,]*" if number else ".+?"
+        form += f"(?P<{name}>{value})" + re.escape(texts[place + 1])
+    return re.compile(form, re.DOTALL)

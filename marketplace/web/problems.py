@@ -24,6 +24,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from marketplace import errors
 from marketplace.unit_of_work import Replayed
 from marketplace.web.edge import answer_response
+from marketplace.web.language import translated
 from marketplace.web.problem_texts import HTTP_TITLES, SLUGS, in_chinese
 
 log = structlog.get_logger("marketplace.problems")
@@ -194,10 +195,10 @@ def _page(
         "error.html",
         status=status,
         slug=slug,
-        title=title,
-        detail=detail,
-        next_step=text.next_step if text else "请返回上一页重试；仍不行，请联系平台客服。",
-        errors=data.get("errors") or [],
+        title=translated(title),
+        detail=translated(detail),
+        next_step=translated(text.next_step if text else "请返回上一页重试；仍不行，请联系平台客服。"),
+        errors=[{**entry, "detail": translated(entry.get("detail"))} for entry in data.get("errors") or ()],
         request_id=g.get("request_id"),
     )
     response = Response(page, status, mimetype="text/html")

@@ -15,8 +15,8 @@ from marketplace.web.words import LOOKS, WORDS
 ROOT = Path(__file__).resolve().parent.parent.parent
 TEMPLATES = sorted((ROOT / "marketplace" / "templates").rglob("*.html"))
 CHINESE = re.compile(r"[\u3400-\u9fff]")
-# Papers of machines and the pages shown when nothing else works: they are Chinese alone.
-ALONE = {"error.html", "web/plain.html", "web/docs.html", "web/problems.html"}
+# Papers of machines: they are Chinese alone.
+ALONE = {"web/docs.html", "web/problems.html"}
 MARKS = {"_", "gettext", "ngettext", "N_"}
 translations = runpy.run_path(str(ROOT / "script" / "translations"), run_name="translations")
 
