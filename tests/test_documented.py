@@ -236,3 +236,10 @@ def test_the_main_story_of_the_readme_runs_as_it_stands(
     checked = app.test_cli_runner().invoke(args=["verify"])
     assert checked.exit_code == 0, checked.output
     assert undescribed_keys(owner) == set()
+
+
+def test_every_file_of_the_order_of_tests_exists() -> None:
+    with (ROOT / "tests" / "order.csv").open(encoding="utf-8", newline="") as file:
+        paths = [row["path"] for row in csv.DictReader(file)]
+    assert [path for path in paths if not (ROOT / path).is_file()] == []
+    assert len(set(paths)) == len(paths)
