@@ -15,9 +15,10 @@ from marketplace.database import db
 from marketplace.desks.online_views import online_acts, online_turn, refundable_fen
 from marketplace.payments import queries, service
 from marketplace.payments.comparing import gateways_account
-from marketplace.payments.gateway import configured_gateway
+from marketplace.payments.gateway import configured_gateway, merchant_of_record
+from marketplace.payments.online_queries import list_held
 from marketplace.payments.rules import MAX_GATEWAY_FEN
-from marketplace.payments.schemas import PayIn, RefundIn, ResolveIn
+from marketplace.payments.schemas import PayIn, PayoutIn, RefundIn, ResolveIn
 from marketplace.unit_of_work import Once, retrying
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form
@@ -71,6 +72,29 @@ def compare(payment_id: UUID) -> Shown:
     shown = _shown(payment_id)
     agrees = account is not None and account.agrees(shown["payment"]["amount_fen"])
     return page("online/compare.html", **shown, account=account, agrees=agrees)
+
+
+@blp.route("/payments/<uuid:payment_id>/payout", methods=["GET", "POST"])
+@requires(Permission.PAYMENT_CONFIRM, Permission.RECEIPT_RECORD)
+@form
+@retrying
+def payout(payment_id: UUID) -> Shown:
+    """By the gateway's statement: what it paid out of a payment, and the fee that it kept."""
+    if posted():
+        reply = service.settle_payout(
+            current_actor(), payment_id, **read_form(PayoutIn()), once=_back(payment_id)
+        )
+        return done(reply, gettext("结算已登记"))
+    return page("online/payout.html", **_shown(payment_id))
+
+
+@blp.route("/settlement", methods=["GET"])
+@requires(Permission.PAYMENT_CONFIRM, Permission.RECEIPT_RECORD)
+def settlement() -> Shown:
+    """What the gateway, or the supervised account behind it, still holds for sellers; each is settled from here."""
+    rows = list_held(db.session(), queries.visible_payments(current_actor()))
+    total = sum(row["held_fen"] for row in rows)
+    return page("online/settlement.html", rows=rows, total_fen=total, merchant=merchant_of_record())
 
 
 def _back(payment_id: UUID) -> Once:

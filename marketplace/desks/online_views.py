@@ -10,8 +10,8 @@ from marketplace.payments.states import ATTEMPT_LIVE, AttemptState, PaymentDocSt
 
 
 def online_acts(payment: Mapping[str, Any], actor: Actor) -> frozenset[str]:
-    """Of `pay refund compare`: the buyer pays what is open and not under way, seller and office give back what was
-    captured, office and settlement clerk compare what was put aside."""
+    """Of `pay refund compare payout`: the buyer pays what is open and not under way, seller and office give back what was
+    captured, office and settlement clerk compare what was put aside; seller and clerk record what the gateway paid out."""
     acts: set[str] = set()
     if payment["method"] is not PaymentMethod.GATEWAY:
         return frozenset()
@@ -22,6 +22,11 @@ def online_acts(payment: Mapping[str, Any], actor: Actor) -> frozenset[str]:
     own = actor.organisation_id == payment["buyer"]["id"]
     if own and actor.can(Permission.PAYMENT_OPEN) and payment["state"] is PaymentDocState.OPEN and not live:
         acts.add("pay")
+    if payment["held_fen"] and (
+        actor.can(Permission.RECEIPT_RECORD)
+        or (actor.can(Permission.PAYMENT_CONFIRM) and actor.organisation_id == payment["seller"]["id"])
+    ):
+        acts.add("payout")
     sells = actor.organisation_id == payment["seller"]["id"] and actor.can(Permission.PAYMENT_CONFIRM)
     if refundable_fen(payment) and (sells or actor.can(Permission.PAYMENT_UPHOLD)):
         acts.add("refund")

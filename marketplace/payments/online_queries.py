@@ -6,9 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from marketplace.payments.models import Payment, PaymentAttempt, PaymentRefund
+from marketplace.accounts.models import Organisation
+from marketplace.payments.models import MoneyEntry, MoneyPosting, Payment, PaymentAttempt, PaymentRefund
+from marketplace.payments.money_ledger import Account
 from marketplace.payments.states import ATTEMPT_LIVE
 
 _ATTEMPT = (
@@ -38,6 +40,40 @@ def live_attempt() -> sa.ScalarSelect[Any]:
     )
 
 
+_AT_GATEWAY = sa.and_(MoneyPosting.account == Account.GATEWAY, MoneyPosting.fact_id == MoneyEntry.fact_id)
+
+
+def held_fen(session: Session, payment_id: UUID) -> int:
+    """What stands at the gateway for a payment by the money ledger: captured, neither given back nor paid out."""
+    total = session.scalar(
+        sa.select(sa.func.coalesce(sa.func.sum(MoneyPosting.amount_fen), 0))
+        .join(MoneyEntry, _AT_GATEWAY)
+        .where(MoneyEntry.payment_id == payment_id)
+    )
+    return int(total or 0)
+
+
+def list_held(session: Session, visible: sa.ColumnElement[bool], limit: int = 200) -> list[dict[str, Any]]:
+    """Payments of which the gateway still holds something, the longest first, with `held_fen`."""
+    seller = aliased(Organisation)
+    held = sa.cast(sa.func.sum(MoneyPosting.amount_fen), sa.BigInteger)
+    rows = session.execute(
+        sa.select(
+            *(Payment.id, Payment.number, Payment.merchant_of_record, Payment.settled_at),
+            *(seller.name.label("seller"), held.label("held_fen")),
+        )
+        .join(MoneyEntry, MoneyEntry.payment_id == Payment.id)
+        .join(MoneyPosting, _AT_GATEWAY)
+        .join(seller, seller.id == Payment.seller_id)
+        .where(visible)
+        .group_by(Payment.id, seller.name)
+        .having(held > 0)
+        .order_by(Payment.id)
+        .limit(limit)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
 def online_view(session: Session, payment_id: UUID) -> dict[str, Any]:
     """`attempts` and `refunds` of a payment, the oldest first, and the state of the attempt that is not ended."""
     found: dict[str, Any] = {
@@ -53,5 +89,7 @@ def online_view(session: Session, payment_id: UUID) -> dict[str, Any]:
         )
     }
     states = [attempt["state"] for attempt in found["attempts"]]
+    # Nothing stands at the gateway for a payment that was never tried there.
+    found["held_fen"] = held_fen(session, payment_id) if states else 0
     found["live_attempt"] = next((state for state in states if state in ATTEMPT_LIVE), None)
     return found

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from marketplace.actors import Actor, Permission
 from marketplace.clock import business_day
 from marketplace.errors import Conflict, refuse_fields
 from marketplace.payments import ledger, queries
-from marketplace.payments.models import MoneyEntry, MoneyPosting, Payment
-from marketplace.payments.money_ledger import Account
+from marketplace.payments.models import Payment
+from marketplace.payments.online_queries import held_fen
 from marketplace.payments.paying import locked_payment
-from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
+from marketplace.unit_of_work import NO_ONCE, Once, Reply, transaction
 
 
 def settle_payout(
@@ -30,7 +28,7 @@ def settle_payout(
     with transaction(actor, permission, once) as tx:
         scope = queries.is_party(Payment.seller_id, actor) if own else queries.visible_payments(actor)
         payment, orders, _ = locked_payment(tx, payment_id, scope)
-        held = _held(tx, payment_id)
+        held = held_fen(tx.session, payment_id)
         if amount_fen > held:
             raise Conflict("结算金额超过支付渠道代收的金额", slug="above-held", held_fen=held)
         payment.version += 1
@@ -46,13 +44,3 @@ def settle_payout(
         )
         today = business_day(tx.started_at)
         return tx.answer(queries.payment_view(tx.session, payment_id, actor, today=today))
-
-
-def _held(tx: Transaction, payment_id: UUID) -> int:
-    """What stands at the gateway for a payment by the money ledger; the locked payment guards it."""
-    total = tx.session.scalar(
-        sa.select(sa.func.coalesce(sa.func.sum(MoneyPosting.amount_fen), 0))
-        .join(MoneyEntry, MoneyEntry.fact_id == MoneyPosting.fact_id)
-        .where(MoneyEntry.payment_id == payment_id, MoneyPosting.account == Account.GATEWAY)
-    )
-    return int(total or 0)

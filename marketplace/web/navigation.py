@@ -102,7 +102,11 @@ _REGULATOR = (
     Entry("regulating.inspections", N_("抽检")),
     Entry("offices.journal", N_("日志与证明")),
 )
-_SETTLEMENT = (Entry("money.payments", N_("付款")), Entry("offices.journal", N_("日志与证明")))
+_SETTLEMENT = (
+    Entry("money.payments", N_("付款")),
+    Entry("online.settlement", N_("渠道结算")),
+    Entry("offices.journal", N_("日志与证明")),
+)
 _PARTNER = (
     Entry("portal.today", N_("伙伴门户")),
     Entry("portal_orders.orders", N_("渠道订单")),

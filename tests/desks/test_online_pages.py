@@ -190,6 +190,30 @@ def test_the_seller_gives_back_a_part_and_a_wrong_amount_keeps_what_was_typed(
     assert "两箱压坏" in text
 
 
+def test_the_clerk_sees_what_the_gateway_holds_and_records_its_payout(
+    app: Flask, double: Double, buyer: Visitor, seller: Visitor, order: dict[str, Any]
+) -> None:
+    clerk = Visitor(app, "settlement.clerk")
+    payment = opened(buyer, order)
+    assert f"{payment}/payout" not in clerk.get("/settlement")
+    paid(buyer, payment)
+    for reader in (clerk, seller):
+        assert f"{payment}/payout" in reader.get("/settlement")
+        assert f'href="{payment}/payout"' in reader.get(payment)
+    Visitor(app, "coop2.seller").get(f"{payment}/payout", 404)
+    buyer.get("/settlement", 403)
+    whole = f"{order['accepted_fen'] / 100:.2f}"
+    path = f"{payment}/payout"
+    wrong = clerk.post(path, 409, amount_fen="999999.00", fee_fen="0.00").get_data(as_text=True)
+    assert "结算金额超过" in wrong
+    once = hidden(clerk.get(path), "_once")
+    for _ in range(2):  # sent twice, it has one effect and leads to the same place
+        assert clerk.post(path, _once=once, amount_fen=whole, fee_fen="0.10").headers["Location"] == payment
+    assert path not in clerk.get("/settlement")
+    assert "没有为这张付款单代收着钱" in clerk.get(path)
+    assert f'href="{path}"' not in clerk.get(payment)
+
+
 def test_nobody_else_pays_or_gives_back(
     app: Flask, double: Double, buyer: Visitor, seller: Visitor, order: dict[str, Any]
 ) -> None:
