@@ -24,10 +24,12 @@ class Broken(Exception):
     """The server closed a connection or did not answer."""
 
 
-def get(path: str, token: str | None = None) -> bytes:
+def get(path: str, token: str | None = None, *, cookie: str | None = None) -> bytes:
     lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Accept: application/json"]
     if token is not None:
         lines.append(f"Authorization: Bearer {token}")
+    if cookie is not None:
+        lines.append(f"Cookie: {cookie}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 

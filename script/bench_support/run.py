@@ -103,6 +103,7 @@ def _measure(chosen: argparse.Namespace) -> int:
             wares = subjects.wares(scene.owner_url)
             measured = [
                 *subjects.reads(scene.owner_url, port, office, today.year, draw),
+                *subjects.pages(port, subjects.session_cookie(port, "county.office", DEMO_PASSWORD)),
                 *subjects.purchases(wares, buyers, today, draw),
             ]
             bench = Bench(scene, server, bare, wares, measured, min(WARM_SECONDS, chosen.seconds))

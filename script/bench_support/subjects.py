@@ -8,9 +8,11 @@ import random
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
-from urllib.parse import quote
+from http.client import HTTPConnection
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import psycopg
@@ -53,6 +55,34 @@ def sign_in(port: int, username: str, password: str) -> str:
     if status != 201:
         raise Trouble(f"{username} can't sign in: {status}")
     return str(json.loads(body)["token"])
+
+
+def session_cookie(port: int, username: str, password: str) -> str:
+    """The cookie of a browser that has signed in."""
+    form = urlencode({"username": username, "password": password})
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+    with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.request("POST", "/sign-in", form, headers)
+        answer = connection.getresponse()
+        given = [value.split(";", 1)[0] for value in answer.headers.get_all("Set-Cookie", [])]
+    if answer.status != 303 or not given:
+        raise Trouble(f"{username} can't sign in on the page: {answer.status}")
+    return "; ".join(given)
+
+
+def pages(port: int, cookie: str) -> list[Subject]:
+    """Two pages as browsers ask for them: the catalogue by its classes and counties, and the office's figures."""
+    status, body = ask(port, get("/api/v1/products?limit=100"))
+    if status != 200:
+        raise Trouble(f"/api/v1/products answers {status}")
+    items = json.loads(body)["items"]
+    counties = sorted({item["county"]["code"] for item in items})
+    categories = sorted({item["category"]["code"] for item in items})
+    chosen = ["", *(f"?county={c}" for c in counties), *(f"?category={quote(c)}" for c in categories)]
+    return [
+        Subject("catalogue page", _each([get(f"/products{c}") for c in chosen])),
+        Subject("quota page", _each([get("/quota", cookie=cookie)])),
+    ]
 
 
 def _each(requests: list[bytes]) -> Callable[[], Unit]:

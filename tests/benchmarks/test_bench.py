@@ -19,6 +19,8 @@ SUBJECTS = [
     "search",
     "trace lookup",
     "quota summary",
+    "catalogue page",
+    "quota page",
     "purchase placed",
     "placed and approved",
 ]
