@@ -29,6 +29,7 @@ from marketplace.web.language import translated
 from marketplace.web.pages import page, percent, wan
 from marketplace.web.schemas import InSchema
 from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.standing import standing
 from marketplace.web.words import word
 
 blp = Blueprint("offices", __name__)
@@ -81,6 +82,7 @@ def as_words(within: Within, names: dict[By, str]) -> list[dict[str, str]]:
 
 @blp.route("/quota", methods=["GET"])
 @requires(Permission.QUOTA_READ)
+@standing
 def quota() -> Shown:
     """Figures of a budget year by any key, within any part, now or as of a sealed day."""
     wishes = read_query(TableArgs())
