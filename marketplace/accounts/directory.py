@@ -235,6 +235,11 @@ def find_organisations(
     return paginate(session, statement, keys, limit=limit, after=after, shape=shape)
 
 
+def organisation_id(session: Session, code: str) -> UUID | None:
+    """Whose code this is; None when nobody's."""
+    return session.scalar(sa.select(Organisation.id).where(Organisation.code == code))
+
+
 def organisation_page(actor: Actor, session: Session, code: str, at: datetime) -> dict[str, Any]:
     """One organisation with its names over time, payers, canteens, account, superior and units. Raises NotFound."""
     actor.require(Permission.ORGANISATION_MANAGE)
