@@ -76,6 +76,7 @@ _SELLER = (
     Entry("money.seller_money", N_("票款")),
     Entry("selling.products", N_("产品")),
     Entry("selling_changes.requests", N_("渠道改单")),
+    Entry("channels.of_seller", N_("渠道去向")),
 )
 _POVERTY = (
     Entry("offices.quota", N_("份额执行")),
@@ -83,6 +84,7 @@ _POVERTY = (
     Entry("offices.missing", N_("未填报与落后")),
     Entry("offices.declarations", N_("份额填报")),
     Entry("offices.recognition", N_("产品认定")),
+    Entry("channels.listed", N_("天津渠道")),
     Entry("trading.orders", N_("订单")),
     Entry("money.disputes", N_("到账争议")),
     Entry("offices.journal", N_("日志与证明")),
