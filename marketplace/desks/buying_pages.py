@@ -47,6 +47,7 @@ def today() -> Shown:
     actor, session = current_actor(), db.session()
     orders = trade_views.open_orders(session, actor)
     waiting = purchase_views.list_purchases(session, actor, tab="waiting")["items"]
+    agency = purchase_views.agency_of(session, actor)
     return page(
         "buying/today.html",
         orders=orders,
@@ -57,7 +58,8 @@ def today() -> Shown:
         )["items"],
         important=purchase_views.important(orders),
         waiting=waiting,
-        pace=purchase_views.year_pace(session, purchase_views.agency_of(session, actor)),
+        agency=agency,
+        pace=purchase_views.year_pace(session, agency),
     )
 
 

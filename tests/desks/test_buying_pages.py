@@ -281,7 +281,9 @@ def test_the_desk_lists_what_waits_for_the_buyer(buyer: Person, teller: Teller) 
 
 
 def test_the_desk_shows_how_far_the_year_has_come(buyer: Person, manager: Person, teller: Teller) -> None:
-    assert "年预留份额</h2>" not in buyer.see("/buy")
+    undeclared = buyer.see("/buy")
+    assert "年预留份额</h2>" not in undeclared
+    assert "请本单位负责人在“份额填报”里填报" in undeclared
     agency = teller.ask("GET", "/me", "canteen.manager")["organisation"]["id"]
     declared = teller.ask(
         "POST",
@@ -297,6 +299,7 @@ def test_the_desk_shows_how_far_the_year_has_come(buyer: Person, manager: Person
     for page in (buyer.see("/buy"), manager.see("/manage")):
         assert f"{today().year}年预留份额</h2>" in page
         assert "应完成15.00万元" in page
+        assert "今年还没有审核通过的预留份额" not in page
 
 
 def test_the_orders_are_a_sheet(buyer: Person, teller: Teller) -> None:
