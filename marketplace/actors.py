@@ -145,8 +145,14 @@ class Actor:
     role: Role | None
     permissions: frozenset[Permission]
     door: Door
-    # Organisations whose rows a management account sees besides its own (its subordinate units).
+    # Organisations whose rows it sees besides its own: a management account its subordinate units, a county's office
+    # those of its county. An office of the city sees all and has none here.
     subordinate_ids: frozenset[UUID] = field(default=frozenset())
+
+    @property
+    def of_county(self) -> bool:
+        """An office whose region is a county: codes of cities and provinces end in 00 (GB/T 2260)."""
+        return self.organisation_kind == "office" and not (self.region_code or "00").endswith("00")
 
     def can(self, permission: Permission) -> bool:
         return permission in self.permissions

@@ -43,7 +43,10 @@ _HOLDER = """
         u.totp_enabled_at is not null as second_factor, u.password_initial,
         o.id as organisation_id, o.kind as organisation_kind, o.region_code,
         o.disabled_at as organisation_disabled_at,
-        case when u.role = 'manager' then array(SUBORDINATES) else '{{}}'::uuid[] end as subordinate_ids
+        case when u.role = 'manager' then array(SUBORDINATES)
+             when o.kind = 'office' and o.region_code not like '%00'
+                 then array(select near.id from organisation near where near.region_code = o.region_code)
+             else '{{}}'::uuid[] end as subordinate_ids
     from {table} t join app_user u on u.id = t.user_id join organisation o on o.id = u.organisation_id
     where t.digest = :digest
 """

@@ -1,4 +1,7 @@
-"""Which documents an organisation may read: its own, those it was let read, and all for an office."""
+"""Which documents an organisation may read: its own and those it was let read.
+
+An office of the city reads all of them, a county's what an organisation of the county may read.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ def readable_documents(actor: Actor) -> sa.Select[Document]:
     """The stored documents within the actor's scope; for the system all."""
     actor.require(Permission.DOCUMENT_READ)
     stored = sa.select(Document).where(Document.state == DocumentState.STORED)
-    if actor.can(Permission.SYSTEM) or actor.organisation_kind == "office":
+    if actor.can(Permission.SYSTEM) or (actor.organisation_kind == "office" and not actor.of_county):
         return stored
     organisations = {actor.organisation_id, *actor.subordinate_ids}
     let_read = sa.select(DocumentReader.document_id).where(DocumentReader.organisation_id.in_(organisations))

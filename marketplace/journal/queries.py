@@ -37,7 +37,9 @@ def readable(actor: Actor) -> sa.ColumnElement[bool]:
     """The condition on `fact` that keeps the facts `actor` may read."""
     if actor.role in READS_ALL or actor.can(Permission.SYSTEM):
         return sa.true()
-    own = {actor.organisation_id, *actor.subordinate_ids} - {None}
+    # A county's office supervises its county's orders and figures elsewhere; here it reads what it takes part in.
+    below = frozenset() if actor.organisation_kind == "office" else actor.subordinate_ids
+    own = {actor.organisation_id, *below} - {None}
     concerned = Fact.parties.op("&&", is_comparison=True)(
         sa.literal(sorted(own, key=str), ARRAY(PgUUID(as_uuid=True)))
     )

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from marketplace import clock
 from marketplace.accounts.models import Organisation
@@ -27,6 +27,7 @@ from marketplace.paging import paginate
 from marketplace.policies.queries import policy_value
 
 OFFICES = frozenset({Role.POVERTY_OFFICE, Role.FINANCE_REVIEWER})
+_Sold, _Bought = aliased(Order), aliased(Purchase)
 
 
 def check_version(version: int, expected: int | None) -> None:
@@ -48,7 +49,12 @@ def policy_number(session: Session, key: str, at: datetime, default: int) -> int
 
 
 def purchase_scope(actor: Actor) -> sa.ColumnElement[bool]:
-    """Purchases that the actor may see: the buyer's own, its department's and agency's managers', the offices'."""
+    """Purchases that the actor may see: the buyer's own, its department's and agency's managers', the offices';
+    a county's office those with a buyer, an agency or a seller in the county."""
+    if actor.role in OFFICES and actor.of_county:
+        near = sorted(actor.subordinate_ids)
+        sold = sa.select(_Sold.purchase_id).where(_Sold.seller_id.in_(near))
+        return sa.or_(Purchase.buyer_id.in_(near), Purchase.for_agency_id.in_(near), Purchase.id.in_(sold))
     if actor.role in OFFICES or (actor.role is None and actor.permissions):
         return sa.true()
     if actor.organisation_id is None:
@@ -72,6 +78,10 @@ def decidable(actor: Actor) -> sa.ColumnElement[bool]:
 
 def order_scope(actor: Actor) -> sa.ColumnElement[bool]:
     """Orders that the actor may see. A seller sees an order from its approval on, never before."""
+    if actor.role in OFFICES and actor.of_county:
+        near = sorted(actor.subordinate_ids)
+        here = sa.or_(_Bought.buyer_id.in_(near), _Bought.for_agency_id.in_(near))
+        return sa.or_(Order.seller_id.in_(near), Order.purchase_id.in_(sa.select(_Bought.id).where(here)))
     if actor.role in OFFICES or (actor.role is None and actor.permissions):
         return sa.true()
     if actor.organisation_id is None:

@@ -31,9 +31,10 @@ _UNITS = """
 def visible_agencies(actor: Actor) -> frozenset[UUID] | None:
     """The agencies whose declarations and figures the actor sees; None for all.
 
-    Offices and the system see all, a management account its own agency and its subordinate units.
+    The city's offices and the system see all, a county's those of the county, a management account its own agency
+    and its subordinate units.
     """
-    if actor.role in _OFFICES or actor.can(Permission.SYSTEM):
+    if (actor.role in _OFFICES and not actor.of_county) or actor.can(Permission.SYSTEM):
         return None
     own = frozenset() if actor.organisation_id is None else frozenset({actor.organisation_id})
     return own | actor.subordinate_ids

@@ -19,10 +19,12 @@ PRINCIPAL = frozenset({"principal", "principal_department"})
 # Offices of the city; those of the county of tenants A and C; those of that county, asking for tenant B.
 OFFICE = frozenset({"office", "county", "outside"})
 COUNTY = frozenset({"office", "county"})
+# The agencies are of another county than the sellers: no county office of `players` has their figures.
+CITY = frozenset({"office"})
 SELLER = frozenset({"seller"})
 BUYER = frozenset({"buyer"})
 AGENCY = frozenset({"manager", "department"}) | PRINCIPAL
-TRADE = BUYING | PRINCIPAL | SELLER | OFFICE
+TRADE = BUYING | PRINCIPAL | SELLER | COUNTY
 PAPER = BUYING | SELLER | COUNTY
 EVERYBODY = frozenset({"everybody"})
 

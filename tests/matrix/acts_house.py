@@ -9,6 +9,7 @@ from tests.conftest import PASSWORD
 from tests.matrix.acts import (
     ACTS,
     BUYING,
+    COUNTY,
     OFFICE,
     PRINCIPAL,
     SELLER,
@@ -105,7 +106,7 @@ def _(t: Tenant, user: str) -> Prepared:
     return Prepared(form={"kind": "other", "file": t.world.file(f"file {t.world.number()}")})
 
 
-@act("documents.show_document", by="seller", sees=SELLER | OFFICE, personal=True)
+@act("documents.show_document", by="seller", sees=SELLER | COUNTY, personal=True)
 def _(t: Tenant, user: str) -> Prepared:
     """Tenants' words are in their own files only."""
     words = t.word("file") if user == t.seller else "own file"

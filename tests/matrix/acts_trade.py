@@ -10,8 +10,8 @@ from tests.matrix.acts import (
     ACTS,
     AGENCY,
     BUYER,
+    CITY,
     COUNTY,
-    OFFICE,
     PAPER,
     REASON,
     SELLER,
@@ -272,7 +272,7 @@ def _(t: Tenant, user: str) -> Prepared:
     return Prepared(body=t.declaration_body())
 
 
-@act("quota.get_declaration", by="manager", sees=AGENCY | OFFICE)
+@act("quota.get_declaration", by="manager", sees=AGENCY | CITY)
 def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"declaration_id": t.kept("declaration", t.declaration)})
 
@@ -295,12 +295,12 @@ def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"declaration_id": t.declaration("submitted")})
 
 
-@act("quota.approve_declaration", by="finance.reviewer", sees=OFFICE)
+@act("quota.approve_declaration", by="finance.reviewer", sees=CITY)
 def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"declaration_id": t.declaration("submitted")})
 
 
-@act("quota.return_declaration", by="finance.reviewer", sees=OFFICE)
+@act("quota.return_declaration", by="finance.reviewer", sees=CITY)
 def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"declaration_id": t.declaration("submitted")}, REASON)
 
@@ -317,7 +317,7 @@ def _(t: Tenant, user: str) -> Prepared:
     return Prepared(query={"year": TODAY.year, "by": "agency", "key": t.agency_id})
 
 
-@act("quota.quota_pace", by="manager", sees=AGENCY | OFFICE)
+@act("quota.quota_pace", by="manager", sees=AGENCY | CITY)
 def _(t: Tenant, user: str) -> Prepared:
     return Prepared(query={"year": TODAY.year, "agency_id": t.agency_id})
 
