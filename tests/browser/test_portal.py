@@ -13,7 +13,8 @@ import pytest
 from flask import Flask
 
 from tests.browser.conftest import Person
-from tests.channels.partner import order_body
+from tests.channels.partner import Program, order_body
+from tests.channels.sent import sent_order
 from tests.conftest import PASSWORD
 from tests.serving import Site, running_site
 
@@ -66,3 +67,35 @@ def test_a_partner_gets_a_key_orders_and_the_seller_answers_its_change(
     partner.click("main a:has-text('停用')")
     partner.click("main button:has-text('停用')")
     assert "密钥已停用" in partner.inner_text("main")
+
+
+def test_a_partner_names_an_address_for_events_and_looks_at_an_order(
+    person: Person, browser_site: Site, app: Flask
+) -> None:
+    partner = person("tianjin.partner")
+    partner.click("nav.side >> text=接口密钥")
+    partner.fill("#f-name", "进销存系统")
+    partner.fill("#f-current_password", PASSWORD)
+    partner.click("main button:has-text('新建密钥')")
+    found = re.search(r"pl_live_[a-z2-7]{12}_[0-9a-f]{64}", partner.inner_text("main"))
+    assert found
+    sent_order(app, Program(app, key=found[0]), "WEB-2")
+
+    partner.click("nav.side >> text=事件推送")
+    partner.fill("#f-url", "https://partner.example/hooks")
+    partner.check("main label:has-text('订单、发货与验收')")
+    partner.click("main button:has-text('新建推送地址')")
+    assert "只显示这一次" in partner.inner_text("main")
+    partner.click("main >> text=https://partner.example/hooks")
+    assert "只显示这一次" not in partner.inner_text("main")
+    partner.click("main button:has-text('发一次测试推送')")
+    assert "test.ping" in partner.inner_text("main")
+
+    partner.click("nav.side >> text=渠道订单")
+    partner.fill("#f-q", "WEB-2")
+    partner.click("main button:has-text('筛选')")
+    partner.click("main >> text=WEB-2")
+    assert "已发货，待验收" in partner.inner_text("main")
+    with partner.expect_download() as download:
+        partner.click("main a:has-text('合格证') >> nth=0")
+    assert download.value.path().stat().st_size > 100
