@@ -12,6 +12,7 @@ class Series(StrEnum):
     PURCHASE = "CG"  # 采购单; its orders are CG-2026-000123-1, -2 …
     SHIPMENT = "FH"  # 发货单
     PAYMENT = "FK"  # 付款单
+    STATEMENT = "JS"  # 结算单
 
 
 def next_number(session: Session, series: Series, year: int) -> str:

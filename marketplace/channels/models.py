@@ -274,12 +274,19 @@ class Statement(Base):
     total_fen: Mapped[int]
     sha256: Mapped[bytes]
     issued_at: Mapped[datetime]
+    # Each side agrees by itself; a correction makes both look again.
+    channel_agreed_at: Mapped[datetime | None]
+    seller_agreed_at: Mapped[datetime | None]
     agreed_at: Mapped[datetime | None]
+    paid_on: Mapped[date | None]
+    bank_reference: Mapped[str | None]
     settled_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1)
 
 
 class StatementLine(Base):
+    """Append-only: a correction is a red line and a new one in the same statement."""
+
     __tablename__ = "statement_line"
     __table_args__ = (sa.UniqueConstraint("statement_id", "position"),)
 
@@ -289,7 +296,7 @@ class StatementLine(Base):
     kind: Mapped[StatementLineKind] = choice(StatementLineKind, "statement_line_kind")
     day: Mapped[date]
     # The report or count that it comes from.
-    source_id: Mapped[UUID]
+    source_id: Mapped[UUID] = mapped_column(index=True)
     product_id: Mapped[UUID] = mapped_column(sa.ForeignKey("product.id"))
     lot_id: Mapped[UUID] = mapped_column(sa.ForeignKey("lot.id"))
     quantity: Mapped[int]

@@ -1,10 +1,12 @@
-"""An item of a channel is new when its product is: edited, withdrawn, recognised again."""
+"""What follows from facts: an item is new when its product is, and statements are owed in the money ledger."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from marketplace.channels.models import ChannelItem
+from marketplace.channels.models import ChannelItem, Statement
+from marketplace.payments.money_ledger import STATEMENT_FACTS, postings_of
+from marketplace.payments.projections import write_entry
 from marketplace.unit_of_work import RecordedFact, Transaction, register_projection
 
 KINDS = ("product.edited", "product.withdrawn", "product.recognised", "product.refused")
@@ -18,6 +20,16 @@ def touch_items(tx: Transaction, fact: RecordedFact) -> None:
     )
 
 
+def post_statement(tx: Transaction, fact: RecordedFact) -> None:
+    """The entry of a statement; one that changes no fen has none."""
+    row = tx.session.get_one(Statement, fact.subject_id)
+    postings = postings_of(fact.kind, fact.data, buyer=str(row.channel_id), seller=str(row.seller_id))
+    if postings:
+        write_entry(tx, fact, postings, statement_id=row.id)
+
+
 def register() -> None:
     for kind in KINDS:
         register_projection(kind, touch_items)
+    for kind in STATEMENT_FACTS:
+        register_projection(kind, post_statement)

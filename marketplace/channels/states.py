@@ -78,6 +78,19 @@ class StatementState(StrEnum):
     SETTLED = "settled"
 
 
+S = StatementState
+STATEMENT_MOVES: Mapping[tuple[StatementState, str], StatementState] = {
+    (S.ISSUED, "dispute"): S.DISPUTED,
+    (S.DISPUTED, "dispute"): S.DISPUTED,
+    # The last open dispute decides; until then it stays disputed.
+    (S.DISPUTED, "answer"): S.DISPUTED,
+    (S.DISPUTED, "answer_last"): S.ISSUED,
+    (S.ISSUED, "agree"): S.ISSUED,
+    (S.ISSUED, "agree_second"): S.AGREED,
+    (S.AGREED, "settle"): S.SETTLED,
+}
+
+
 class StatementLineKind(StrEnum):
     SALE = "sale"
     RED = "red"
@@ -91,6 +104,13 @@ class DisputeState(StrEnum):
     CORRECTED = "corrected"
     UPHELD = "upheld"
     WITHDRAWN = "withdrawn"
+
+
+D = DisputeState
+DISPUTE_MOVES: Mapping[tuple[DisputeState, str], DisputeState] = {
+    (D.OPEN, "correct"): D.CORRECTED,
+    (D.OPEN, "uphold"): D.UPHELD,
+}
 
 
 class DeliveryState(StrEnum):

@@ -13,7 +13,7 @@ APPEND_ONLY = frozenset(
         "fact", "seal", "checkpoint", "stock_movement", "reserve_entry", "declaration_version",
         "organisation_history", "period_close", "payment_line", "evaluation",
         "partner_order", "sales_report", "sales_report_line", "stock_count", "stock_count_line", "webhook_attempt",
-        "money_entry", "money_posting",
+        "money_entry", "money_posting", "statement_line",
     }
 )  # fmt: skip
 # Technical rows that are also removed (old answers, counters, ended sessions) and lists that are replaced whole.

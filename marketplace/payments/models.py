@@ -222,10 +222,13 @@ class MoneyEntry(Base):
     """One entry of the money ledger, by its fact. Append-only; its postings add up to nothing, by the database."""
 
     __tablename__ = "money_entry"
+    __table_args__ = (sa.CheckConstraint("num_nonnulls(payment_id, statement_id) = 1", name="of_one_paper"),)
 
     fact_id: Mapped[UUID] = mapped_column(primary_key=True)
     kind: Mapped[str]
-    payment_id: Mapped[UUID] = mapped_column(sa.ForeignKey("payment.id"), index=True)
+    payment_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("payment.id"), index=True)
+    # 结算单 of a channel, which this package knows nothing of.
+    statement_id: Mapped[UUID | None] = mapped_column(index=True)
     occurred_on: Mapped[date]
     recorded_at: Mapped[datetime]
 

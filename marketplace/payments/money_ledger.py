@@ -22,6 +22,8 @@ class Account(StrEnum):
     DUE_BACK = (
         "due_back"  # taken from the buyer without a debt of his: it goes back, as a negative sum until then
     )
+    RECEIVABLE = "receivable"  # the seller's: what a channel owes him by statements that are not settled
+    PAYABLE = "payable"  # the channel's side of it, as a negative sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ MONEY_FACTS = (
     "payment.refunded",
     "payment.settled",
 )
+# The same of consignment: a statement is owed from its issue on, a correction changes it, its payment ends it.
+STATEMENT_FACTS = ("statement.issued", "statement.answered", "statement.settled")
 
 
 def postings_of(kind: str, data: Mapping[str, Any], *, buyer: str, seller: str) -> list[Posting]:
@@ -46,7 +50,8 @@ def postings_of(kind: str, data: Mapping[str, Any], *, buyer: str, seller: str) 
 
     A transfer that was confirmed, or upheld by the office, stands in the seller's bank. A captured payment stands at
     the gateway until its payout is settled (less the fee) or it is refunded. Money that was captured without being
-    owed is due back. Raises ValueError for a kind that moves no money.
+    owed is due back. A statement is owed by the channel (`buyer`) until its payment stands in the seller's bank; below
+    0 it is owed the other way. Raises ValueError for a kind that moves no money.
     """
     amount = data["amount_fen"]
     if kind in ("payment.confirmed", "payment.upheld"):
@@ -61,6 +66,15 @@ def postings_of(kind: str, data: Mapping[str, Any], *, buyer: str, seller: str) 
             (Account.GATEWAY, seller, -amount),
             (Account.BANK, seller, amount - fee),
             (Account.FEE, seller, fee),
+        ]
+    elif kind in ("statement.issued", "statement.answered"):
+        moves = [(Account.RECEIVABLE, seller, amount), (Account.PAYABLE, buyer, -amount)]
+    elif kind == "statement.settled":
+        moves = [
+            (Account.RECEIVABLE, seller, -amount),
+            (Account.BANK, seller, amount),
+            (Account.PAYABLE, buyer, amount),
+            (Account.PAID, buyer, -amount),
         ]
     else:
         raise ValueError(f"{kind} moves no money")

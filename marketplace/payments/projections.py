@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
@@ -27,11 +28,24 @@ def post_money(tx: Transaction, fact: RecordedFact) -> None:
     postings = money_ledger.postings_of(
         fact.kind, fact.data, buyer=str(payment.buyer_id), seller=str(payment.seller_id)
     )
+    write_entry(tx, fact, postings, payment_id=fact.subject_id)
+
+
+def write_entry(
+    tx: Transaction,
+    fact: RecordedFact,
+    postings: Sequence[money_ledger.Posting],
+    *,
+    payment_id: UUID | None = None,
+    statement_id: UUID | None = None,
+) -> None:
+    """One entry of the money ledger with its postings, of the payment or the statement that the fact is about."""
     tx.session.execute(
         sa.insert(MoneyEntry).values(
             fact_id=fact.id,
             kind=fact.kind,
-            payment_id=fact.subject_id,
+            payment_id=payment_id,
+            statement_id=statement_id,
             occurred_on=date.fromisoformat(fact.data["occurred_on"]),
             recorded_at=fact.recorded_at,
         )

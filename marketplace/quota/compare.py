@@ -76,11 +76,11 @@ _ENTRY_NAMES = (
     "county_code", "buyer_county_code", "category_code", "eligible", "policy_version", "order_id", "order_number",
 )  # fmt: skip
 _MONEY = """
-    select fact_id::text, kind, payment_id::text, occurred_on::text,
+    select fact_id::text, kind, payment_id::text, statement_id::text, occurred_on::text,
            to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
     from money_entry
 """
-_MONEY_NAMES = ("kind", "payment_id", "occurred_on", "recorded_at")
+_MONEY_NAMES = ("kind", "payment_id", "statement_id", "occurred_on", "recorded_at")
 _POSTINGS = "select fact_id::text, account, organisation_id::text, amount_fen from money_posting"
 _ATTEMPTS = "select id::text, captured_fen, refunded_fen from payment_attempt"
 _DECLARATIONS = (
@@ -95,6 +95,28 @@ _VERSIONS = """
 _VERSION_NAMES = (
     "canteen", "base_fen", "share_bp", "reserve_fen", "represented_by_id", "contractor_id", "policy_version",
 )  # fmt: skip
+
+_STATEMENTS = """
+    select id::text, number, channel_id::text, seller_id::text, agreement_id::text, period, from_day::text,
+           to_day::text, due_on::text, state, total_fen, encode(sha256, 'hex')
+    from statement
+"""
+_STATEMENT_NAMES = (
+    "number", "channel_id", "seller_id", "agreement_id", "period", "from_day", "to_day", "due_on", "state",
+    "total_fen", "sha256",
+)  # fmt: skip
+_STATEMENT_LINES = """
+    select id::text, statement_id::text, position, kind, day::text, source_id::text, product_id::text, lot_id::text,
+           quantity, unit_price_fen, amount_fen
+    from statement_line
+"""
+_STATEMENT_LINE_NAMES = (
+    "statement_id", "position", "kind", "day", "source_id", "product_id", "lot_id", "quantity", "unit_price_fen",
+    "amount_fen",
+)  # fmt: skip
+_DISPUTES = (
+    "select id::text, statement_id::text, line_id::text, raised_by::text, state from statement_dispute"
+)
 
 Row = tuple[Hashable, tuple[Any, ...]]
 
@@ -184,6 +206,7 @@ def compare_tables(connection: sa.Connection, rebuilt: Rebuilt, differences: lis
         tuple,
     )
     _compare_declarations(comparison, rebuilt)
+    _compare_statements(comparison, rebuilt)
     return Sizes(stock_rows, entries, lines, _compare_money(comparison, rebuilt))
 
 
@@ -209,6 +232,23 @@ def _compare_money(comparison: _Comparison, rebuilt: Rebuilt) -> int:
         rebuilt.postings,
         lambda amount: (amount,),
     )
+
+
+def _compare_statements(comparison: _Comparison, rebuilt: Rebuilt) -> None:
+    books = rebuilt.books
+    comparison.table(
+        "statement",
+        _STATEMENT_NAMES,
+        ((row[0], tuple(row[1:])) for row in comparison.rows(_STATEMENTS)),
+        books.statements,
+        lambda s: (*s.head, s.state, s.total_fen, s.sha256),
+    )
+    for name, names, statement, expected in (
+        ("statement_line", _STATEMENT_LINE_NAMES, _STATEMENT_LINES, books.lines),
+        ("statement_dispute", ("statement_id", "line_id", "raised_by", "state"), _DISPUTES, books.disputes),
+    ):
+        rows = ((row[0], tuple(row[1:])) for row in comparison.rows(statement))
+        comparison.table(name, names, rows, expected, tuple)
 
 
 def _compare_stock(comparison: _Comparison, rebuilt: Rebuilt) -> int:

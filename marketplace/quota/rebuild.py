@@ -13,6 +13,7 @@ from typing import Any
 
 from marketplace.payments.money_ledger import postings_of
 from marketplace.quota.ledger import LINE_FACTS, LineState, advance, book, states_of, steps_of
+from marketplace.quota.statement_books import StatementBooks
 
 Text = dict[str, Any]
 
@@ -78,12 +79,13 @@ class Rebuilt:
     entries: dict[tuple[str, str, str], tuple[Any, ...]] = field(default_factory=dict)
     # payment -> (buyer, seller)
     payments: dict[str, tuple[str, str]] = field(default_factory=dict)
-    # fact -> (kind, payment, occurred_on, recorded_at), and its postings by (fact, account, organisation)
-    money: dict[str, tuple[str, str, str, str]] = field(default_factory=dict)
+    # fact -> (kind, payment, statement, occurred_on, recorded_at), and its postings by (fact, account, organisation)
+    money: dict[str, tuple[str, str | None, str | None, str, str]] = field(default_factory=dict)
     postings: dict[tuple[str, str, str], int] = field(default_factory=dict)
     # attempt -> [captured_fen, refunded_fen (asked and not failed)]
     attempts: dict[str, list[int]] = field(default_factory=dict)
     declarations: dict[str, DeclarationSums] = field(default_factory=dict)
+    books: StatementBooks = field(default_factory=StatementBooks)
     closed: set[str] = field(default_factory=set)
     refusals: list[Refusal] = field(default_factory=list)
     _attributes: dict[str, LineState] = field(default_factory=dict)
@@ -113,6 +115,11 @@ class Rebuilt:
             "payment.refund_failed": (partial(self._ask_back, -1),),
             "payment.refunded": (self._post, self._give_back, booked["payment.refunded"]),
             "payment.settled": (self._post,),
+            "statement.issued": (self.books.take, self._owe),
+            "statement.answered": (self.books.take, self._owe),
+            "statement.settled": (self.books.take, self._owe),
+            "statement.disputed": (self.books.take,),
+            "statement.agreed": (self.books.take,),
             "period.closed": (self._close,),
             **{f"declaration.{event}": (self._declare,) for event in _DECLARATION_STATES},
         }
@@ -229,8 +236,15 @@ class Rebuilt:
     def _post(self, text: Text) -> None:
         fact, payment, data = text["id"], text["subject"]["id"], text["data"]
         buyer, seller = self.payments[payment]
-        self.money[fact] = (text["kind"], payment, data["occurred_on"], text["recorded_at"])
+        self.money[fact] = (text["kind"], payment, None, data["occurred_on"], text["recorded_at"])
         for each in postings_of(text["kind"], data, buyer=buyer, seller=seller):
+            self.postings[fact, each.account.value, each.organisation] = each.amount_fen
+
+    def _owe(self, text: Text) -> None:
+        fact, statement, data = text["id"], text["subject"]["id"], text["data"]
+        sums = self.books.statements[statement]
+        for each in postings_of(text["kind"], data, buyer=sums.channel, seller=sums.seller):
+            self.money[fact] = (text["kind"], None, statement, data["occurred_on"], text["recorded_at"])
             self.postings[fact, each.account.value, each.organisation] = each.amount_fen
 
     def _attempt(self, text: Text) -> None:

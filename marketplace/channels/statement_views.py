@@ -1,0 +1,154 @@
+"""Statements as their two sides and the office read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, aliased
+
+from marketplace.accounts.models import Organisation
+from marketplace.actors import Actor, Permission
+from marketplace.catalog.models import Product
+from marketplace.channels.models import Statement, StatementDispute, StatementLine
+from marketplace.channels.statement_rules import Charge
+from marketplace.errors import NotFound
+from marketplace.paging import DEFAULT_LIMIT, paginate
+
+_CHANNEL, _SELLER = aliased(Organisation), aliased(Organisation)
+
+
+def visible(actor: Actor) -> sa.ColumnElement[bool]:
+    """Own statements of either side; the office that keeps the agreements reads all."""
+    if actor.can(Permission.CHANNEL_MANAGE):
+        return sa.true()
+    return sa.or_(Statement.channel_id == actor.organisation_id, Statement.seller_id == actor.organisation_id)
+
+
+def list_statements(
+    session: Session,
+    actor: Actor,
+    *,
+    period: str | None = None,
+    state: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    after: str | None = None,
+) -> dict[str, Any]:
+    """Heads, newest first; one query."""
+    statement = _heads().where(visible(actor))
+    if period is not None:
+        statement = statement.where(Statement.period == period)
+    if state is not None:
+        statement = statement.where(Statement.state == state)
+    return paginate(session, statement, [(Statement.id, True)], limit=limit, after=after, shape=_head)
+
+
+def own_statement(session: Session, actor: Actor, statement_id: UUID) -> dict[str, Any]:
+    """One statement with its lines and disputes. Raises NotFound outside the actor's scope."""
+    found = session.scalar(sa.select(Statement.id).where(Statement.id == statement_id, visible(actor)))
+    if found is None:
+        raise NotFound
+    return statement_view(session, statement_id)
+
+
+def statement_view(session: Session, statement_id: UUID) -> dict[str, Any]:
+    session.flush()
+    row = session.execute(
+        _heads().where(Statement.id == statement_id).execution_options(populate_existing=True)
+    ).one()
+    lines = session.execute(
+        sa.select(StatementLine, Product.sku, Product.name, Product.spec, Product.pack_unit)
+        .join(Product, Product.id == StatementLine.product_id)
+        .where(StatementLine.statement_id == statement_id)
+        .order_by(StatementLine.position)
+    )
+    disputes = session.scalars(
+        sa.select(StatementDispute)
+        .where(StatementDispute.statement_id == statement_id)
+        .order_by(StatementDispute.id)
+        .execution_options(populate_existing=True)
+    )
+    return {
+        **_head(row),
+        "lines": [
+            {
+                "id": line.id,
+                "position": line.position,
+                "kind": line.kind.value,
+                "day": line.day,
+                "source_id": line.source_id,
+                "product_id": line.product_id,
+                "lot_id": line.lot_id,
+                "sku": sku,
+                "name": f"{name} {spec}",
+                "unit": unit,
+                "quantity": line.quantity,
+                "unit_price_fen": line.unit_price_fen,
+                "amount_fen": line.amount_fen,
+            }
+            for line, sku, name, spec, unit in lines
+        ],
+        "disputes": [
+            {
+                "id": dispute.id,
+                "line_id": dispute.line_id,
+                "raised_by": dispute.raised_by,
+                "quantity": dispute.quantity,
+                "reason": dispute.reason,
+                "state": dispute.state.value,
+                "answer": dispute.answer,
+                "raised_at": dispute.raised_at,
+                "answered_at": dispute.answered_at,
+            }
+            for dispute in disputes
+        ],
+    }
+
+
+def charges(session: Session, statement_id: UUID) -> Sequence[tuple[UUID, int, Charge]]:
+    """Id, position and charge of every line, in their order."""
+    rows = session.scalars(
+        sa.select(StatementLine)
+        .where(StatementLine.statement_id == statement_id)
+        .order_by(StatementLine.position)
+    )
+    return [(row.id, row.position, charge_of(row)) for row in rows]
+
+
+def charge_of(row: StatementLine) -> Charge:
+    return Charge(
+        row.kind, row.day, row.source_id, row.product_id, row.lot_id, row.quantity, row.unit_price_fen
+    )
+
+
+def _heads() -> sa.Select[Statement, str, str]:
+    return (
+        sa.select(Statement, _CHANNEL.name, _SELLER.name)
+        .join(_CHANNEL, _CHANNEL.id == Statement.channel_id)
+        .join(_SELLER, _SELLER.id == Statement.seller_id)
+    )
+
+
+def _head(row: Any) -> dict[str, Any]:
+    statement, channel, seller = row[0], row[1], row[2]
+    return {
+        "id": statement.id,
+        "number": statement.number,
+        "channel": {"id": statement.channel_id, "name": channel},
+        "seller": {"id": statement.seller_id, "name": seller},
+        "period": statement.period,
+        "from_day": statement.from_day,
+        "to_day": statement.to_day,
+        "due_on": statement.due_on,
+        "state": statement.state.value,
+        "total_fen": statement.total_fen,
+        "sha256": statement.sha256.hex(),
+        "issued_at": statement.issued_at,
+        "channel_agreed_at": statement.channel_agreed_at,
+        "seller_agreed_at": statement.seller_agreed_at,
+        "settled_at": statement.settled_at,
+        "paid_on": statement.paid_on,
+        "bank_reference": statement.bank_reference,
+    }
