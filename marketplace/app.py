@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from flask_migrate import Migrate
 
 from marketplace import models as _tables  # noqa: F401
-from marketplace.config import Settings, from_environment
+from marketplace.config import Settings, from_environment, sandbox_of
 from marketplace.database import Base, db, engine_options
 from marketplace.registration import register_commands, register_edges, register_projections
+from marketplace.sandbox import SandboxDoor, tell_time
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -39,6 +41,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     register_projections()
     register_edges(app)
     register_commands(app)
+    if settings.sandbox:
+        tell_time(app, settings.state_folder)
+    else:
+        door: Any = SandboxDoor(app.wsgi_app, lambda: create_app(sandbox_of(settings)))
+        app.wsgi_app = door  # type: ignore[method-assign]
     return app
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 
@@ -60,10 +60,30 @@ class Settings:
     webhook_local: bool
     # A worker without a sign of life for so long is dead, and its jobs are taken by others.
     stalled_seconds: int
+    # Whether this application is the partners' sandbox, not the marketplace itself.
+    sandbox: bool = False
 
     @property
     def production(self) -> bool:
         return self.environment == "production"
+
+
+def sandbox_of(settings: Settings) -> Settings:
+    """The sandbox beside an installation: a state folder and a signing key of its own, and no way to the outside but
+    partners' webhooks. The pepper of the keys stays, since they are made in the marketplace itself.
+    """
+    return replace(
+        settings,
+        sandbox=True,
+        state_folder=settings.state_folder / "sandbox",
+        checkpoint_key=None,
+        read_cache_seconds=0.0,
+        s3_bucket=None,
+        smtp_host=None,
+        notice_webhook_url=None,
+        payment_api_base=None,
+        payment_api_key=None,
+    )
 
 
 def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
@@ -191,7 +211,7 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
     payment = _payment(env, production)
     if bucket and not (env.get("S3_ACCESS_KEY") and env.get("S3_SECRET_KEY")):
         raise BadSettings("S3_BUCKET needs S3_ACCESS_KEY and S3_SECRET_KEY")
-    return Settings(
+    settings = Settings(
         environment=environment,
         database_url=_driver(url),
         state_folder=state,
@@ -232,6 +252,7 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
         webhook_local=_local_webhooks(env, production),
         stalled_seconds=_integer(env, "WORKER_STALLED_SECONDS", 30, 1, 3_600),
     )
+    return sandbox_of(settings) if _switch(env, "SANDBOX") else settings
 
 
 def _checkpoint_key(env: Mapping[str, str], production: bool) -> str | None:

@@ -77,6 +77,15 @@ def choice(values: type[StrEnum], name: str, **kwargs: Any) -> Mapped[Any]:
     )
 
 
+MAIN_SCHEMA = "public"
+# Where the keys `pl_test_…` trade: the same tables, other rows.
+SANDBOX_SCHEMA = "sandbox"
+
+
+def schema_of(settings: Settings) -> str:
+    return SANDBOX_SCHEMA if settings.sandbox else MAIN_SCHEMA
+
+
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Bounded waits on every connection: a lock for 3 s, a statement for 10 s, an idle transaction for 15 s.
 
@@ -90,7 +99,8 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_recycle": 1800,
         "connect_args": {
             "options": "-c lock_timeout=3000 -c statement_timeout=10000"
-            " -c idle_in_transaction_session_timeout=15000 -c jit=off -c timezone=UTC",
+            " -c idle_in_transaction_session_timeout=15000 -c jit=off -c timezone=UTC"
+            f" -c search_path={schema_of(settings)}",
             "application_name": "marketplace",
             "connect_timeout": 5,
         },

@@ -23,6 +23,7 @@ from procrastinate.jobs import Job
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from marketplace.config import Settings
+from marketplace.database import schema_of
 from marketplace.errors import Conflict, NotFound, Unavailable, UpstreamFailure
 from marketplace.unit_of_work import housekeeping, retrying
 
@@ -82,7 +83,11 @@ def build_queue(app: Flask) -> procrastinate.App:
         conninfo=settings.database_url.replace("postgresql+psycopg://", "postgresql://", 1),
         min_size=1,
         max_size=4,
-        kwargs={"application_name": "marketplace-worker", "connect_timeout": 5},
+        kwargs={
+            "application_name": "marketplace-worker",
+            "connect_timeout": 5,
+            "options": f"-c search_path={schema_of(settings)}",
+        },
     )
     queue = procrastinate.App(connector=connector)
     for each in TASKS.values():

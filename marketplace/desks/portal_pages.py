@@ -33,6 +33,7 @@ class KeyIn(InSchema):
     name = text(60)
     # None is said by the service, in words of its own: a browser sends no box that is not ticked.
     scopes = fields.List(fields.String(validate=validate.OneOf([s.value for s in Scope])), load_default=list)
+    mode = fields.String(load_default="live", validate=validate.OneOf([m.value for m in KeyMode]))
     days = integer(1, keys.LONGEST_DAYS)
     current_password = text(200)
     otp = text(40, required=False)
@@ -63,8 +64,7 @@ def keys_page() -> Shown:
         made = keys.create_key(
             current_actor(),
             _settings(),
-            mode=KeyMode.LIVE,
-            **{**given, "scopes": [Scope(s) for s in given["scopes"]]},
+            **{**given, "mode": KeyMode(given["mode"]), "scopes": [Scope(s) for s in given["scopes"]]},
             address=client_address(),
         )
         response = make_response(_keys_shown(made.result))
@@ -75,7 +75,7 @@ def keys_page() -> Shown:
 
 def _keys_shown(made: dict[str, Any] | None) -> str:
     rows = keys.list_keys(db.session(), current_actor())
-    return page("portal/keys.html", rows=rows, made=made, at=now(), scopes=list(Scope))
+    return page("portal/keys.html", rows=rows, made=made, at=now(), scopes=list(Scope), modes=list(KeyMode))
 
 
 @blp.route("/portal/keys/<uuid:key_id>/revoke", methods=["GET", "POST"])

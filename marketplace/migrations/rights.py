@@ -32,14 +32,18 @@ DELETABLE = frozenset(
 
 
 def grant_rights(connection: sa.Connection, app_role: str | None) -> None:
-    """Give `app_role` exactly its rights on every table of the public schema. No role, or the owner: nothing."""
+    """Give `app_role` exactly its rights on every table of the current schema. No role, or the owner: nothing."""
     if app_role is None or app_role == connection.execute(sa.text("select current_user")).scalar_one():
         return
     role = connection.dialect.identifier_preparer.quote(app_role)
     tables = connection.execute(
-        sa.text("select tablename from pg_tables where schemaname = 'public' and tableowner = current_user")
+        sa.text(
+            "select tablename from pg_tables where schemaname = current_schema() and tableowner = current_user"
+        )
     ).scalars()
-    connection.exec_driver_sql(f"grant usage on schema public to {role}")
+    current = connection.execute(sa.text("select current_schema()")).scalar_one()
+    schema = connection.dialect.identifier_preparer.quote(current)
+    connection.exec_driver_sql(f"grant usage on schema {schema} to {role}")
     for table in tables:
         name = connection.dialect.identifier_preparer.quote(table)
         rights = "select, insert"
@@ -53,4 +57,4 @@ def grant_rights(connection: sa.Connection, app_role: str | None) -> None:
                 rights += ", delete"
         connection.exec_driver_sql(f"revoke all on {name} from {role}")
         connection.exec_driver_sql(f"grant {rights} on {name} to {role}")
-    connection.exec_driver_sql(f"grant usage on all sequences in schema public to {role}")
+    connection.exec_driver_sql(f"grant usage on all sequences in schema {schema} to {role}")

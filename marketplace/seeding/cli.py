@@ -26,10 +26,11 @@ def register(app: Flask) -> None:
         """Load catalog_seed/ through the services, and print the demo accounts.
 
         What is there is left alone: a second run writes nothing, a broken one is finished by the next. With the
-        settings of production only --reference-only runs, since everybody knows the password of the demo accounts.
+        settings of production only --reference-only runs, since everybody knows the password of the demo accounts; but the
+        sandbox, where nobody signs in, is filled there too.
         """
         settings: Settings = app.config["SETTINGS"]
-        if settings.production and not reference_only:
+        if settings.production and not settings.sandbox and not reference_only:
             raise click.ClickException(
                 "seed makes demo accounts and synthetic data: not in production, where --reference-only loads the rest"
             )

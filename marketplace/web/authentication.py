@@ -17,7 +17,7 @@ from marketplace.accounts.models import AccessToken, WebSession
 from marketplace.actors import Actor, Door, anonymous
 from marketplace.channels.holders import key_holder
 from marketplace.channels.states import KeyMode
-from marketplace.clock import now
+from marketplace.clock import now, real_now
 from marketplace.config import Settings
 from marketplace.errors import Unauthenticated
 
@@ -113,7 +113,9 @@ def identify() -> None:
 
 def _identify_program(text: str) -> None:
     """A partner's program is its key: that is what its limit counts."""
-    holder = key_holder(text, pepper=_settings().key_pepper, mode=KeyMode.LIVE, at=now())
+    mode = KeyMode.TEST if _settings().sandbox else KeyMode.LIVE
+    # The sandbox's clock may run ahead; a key ends by the real one.
+    holder = key_holder(text, pepper=_settings().key_pepper, mode=mode, at=real_now())
     if holder is None:
         raise BadKey
     g.actor = holder.actor

@@ -74,7 +74,8 @@ def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) ->
         app.register_blueprint(blueprint)
     register_docs(app, api, partner)
     register_health(app)
-    register_live_kinds(settings.state_folder)
+    if not settings.sandbox:  # what is kept for reading is the marketplace's alone
+        register_live_kinds(settings.state_folder)
     if "static" in app.view_functions:
         public(app.view_functions["static"])
     check_declared(app)

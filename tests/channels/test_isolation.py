@@ -31,6 +31,7 @@ MAKERS: dict[str, tuple[Callable[[Program], str], str]] = {
         lambda p: _paper(p),
         "00000000-0000-7000-8000-000000000000",
     ),
+    "trace_code": (lambda p: _trace_code(p), "PLNOSUCHCODE"),
     "webhook_id": (lambda p: _webhook(p), "00000000-0000-7000-8000-000000000000"),
     "delivery_id": (
         lambda p: str(p.post(f"/webhooks/{_webhook(p)}/ping", {}, 202)["id"]),
@@ -44,6 +45,11 @@ def _paper(program: Program) -> str:
     return str(found[0]["document_id"])
 
 
+def _trace_code(program: Program) -> str:
+    order = sent_order(program.client.application, program, "ISO-TRACED")["orders"][0]
+    return str(order["lines"][0]["lots"][0]["trace_code"])
+
+
 def _webhook(program: Program) -> str:
     return str(program.post("/webhooks", {"url": "https://partner.example/hooks"}, 201)["id"])
 
@@ -51,6 +57,7 @@ def _webhook(program: Program) -> str:
 # Bodies of unsafe routes with an object in their path, so that the object is looked up at all.
 BODIES: dict[str, Any] = {
     "partner_orders.cancel_order": {"reason": "x"},
+    "partner_sandbox.sandbox_spoil": {"quantity": 1},
     "partner_orders.reduce_order": {
         "reason": "x", "lines": [{"line_id": "00000000-0000-7000-8000-000000000000", "quantity": 1}],
     },

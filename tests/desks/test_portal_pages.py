@@ -13,10 +13,13 @@ import psycopg
 import pytest
 from flask import Flask, Response
 
+from marketplace.app import create_app
+from marketplace.channels.states import KeyMode
+from marketplace.config import from_environment
 from marketplace.web.edge import announce_ends, deprecated
 from tests.channels.partner import Program, new_key, order_body
 from tests.channels.test_orders import pass_the_cut_off
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, dispose
 from tests.desks.trading import Visitor
 from tests.notices.test_notices import catch_up, inbox
 from tests.serving import running_site
@@ -40,9 +43,12 @@ def examples(text: str) -> dict[str, str]:
 
 
 def test_the_examples_of_the_portal_run_as_they_stand(fresh_app: Flask, tmp_path: Path) -> None:
-    key = str(new_key(fresh_app)["key"])
+    beside = create_app(from_environment(fresh_app.config["TEST_ENVIRONMENT"] | {"SANDBOX": "1"}))
+    assert beside.test_cli_runner().invoke(args=["seed", "--quiet"]).exit_code == 0
+    dispose(beside)
+    key = str(new_key(fresh_app, mode=KeyMode.TEST)["key"])
     given = examples(fresh_app.test_client().get("/partner").get_data(as_text=True))
-    assert list(given) == ["begin", "self", "catalogue", "order", "show", "cancel"]
+    assert list(given) == ["begin", "self", "catalogue", "order", "show", "cancel", "play"]
 
     with running_site(fresh_app.config["TEST_ENVIRONMENT"]) as site:
         begin = given["begin"].replace("把密钥粘在这里", key)
@@ -58,8 +64,10 @@ def test_the_examples_of_the_portal_run_as_they_stand(fresh_app: Flask, tmp_path
     assert '"state":"approved"' in done.stdout
     assert '"outcome":"done"' in done.stdout
     with psycopg.connect(fresh_app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"]) as owner:
-        assert owner.execute("select count(*) from partner_order").fetchone() == (1,)
-        assert owner.execute("select state from orders").fetchall() == [("cancelled",)]
+        assert owner.execute("select count(*) from partner_order").fetchone() == (0,)
+        assert owner.execute("select count(*) from sandbox.partner_order").fetchone() == (2,)
+        states = owner.execute("select state from sandbox.orders order by state").fetchall()
+        assert states == [("cancelled",), ("shipped",)]
 
 
 def test_everybody_may_read_the_promises_and_only_a_partner_its_terms(app: Flask, partner: Visitor) -> None:

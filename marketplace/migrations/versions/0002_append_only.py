@@ -42,10 +42,11 @@ def upgrade() -> None:
         )
     # A sequence per series and year: no counter row that would serialise every purchase; gaps are allowed.
     # The owner's rights are needed only for the first number of a year, which makes the sequence.
+    schema = op.get_bind().execute(sa.text("select current_schema()")).scalar_one()
     op.execute(
         """
         create function next_number(series text, in_year int) returns bigint
-        language plpgsql security definer set search_path = public, pg_temp as $$
+        language plpgsql security definer set search_path = {schema}, pg_temp as $$
         declare
             name text := 'number_' || lower(series) || '_' || in_year;
         begin
@@ -61,7 +62,7 @@ def upgrade() -> None:
                 return nextval(name::regclass);
             end;
         end $$
-        """
+        """.replace("{schema}", op.get_bind().dialect.identifier_preparer.quote(schema))
     )
 
 
@@ -70,7 +71,7 @@ def downgrade() -> None:
     op.execute("drop function next_number(text, int)")
     sequences = bind.execute(
         sa.text(
-            "select sequencename from pg_sequences where schemaname = 'public' and sequencename ~ '^number_[a-z]{2}_'"
+            "select sequencename from pg_sequences where schemaname = current_schema() and sequencename ~ '^number_[a-z]{2}_'"
         )
     ).scalars()
     for name in list(sequences):

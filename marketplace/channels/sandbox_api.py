@@ -1,0 +1,134 @@
+"""The sandbox's own routes: what the other side does there, and its clock. In the marketplace itself they are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from flask import Response, current_app
+from flask_smorest import Blueprint
+
+from marketplace import clock
+from marketplace.actors import Permission
+from marketplace.channels import order_views, sandbox
+from marketplace.channels.sandbox_schemas import (
+    SandboxClockIn,
+    SandboxClockOut,
+    SandboxLotOut,
+    SandboxReasonIn,
+    SandboxShipIn,
+    SandboxSpoilIn,
+)
+from marketplace.channels.schemas import PartnerOrderOut
+from marketplace.database import db
+from marketplace.errors import NotFound
+from marketplace.sandbox import move_clock
+from marketplace.unit_of_work import retrying
+from marketplace.web.edge import current_actor, requires, shown, without_key
+
+blp = Blueprint("partner_sandbox", __name__, url_prefix="/partner/v1/test", description="沙箱：只认测试密钥")
+blueprints = [blp]
+
+ORDER, CLOCK, LOT = PartnerOrderOut(), SandboxClockOut(), SandboxLotOut()
+PLAY = "in the sandbox nothing real can happen twice"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def sandbox_only(view: Callable[P, R]) -> Callable[P, R]:
+    """The marketplace itself answers as for any other path that it does not have."""
+
+    @wraps(view)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not current_app.config["SETTINGS"].sandbox:
+            raise NotFound("只有沙箱（测试密钥）才有这个接口")
+        return view(*args, **kwargs)
+
+    return call
+
+
+def _order(partner_order_no: str) -> Response:
+    db.session.rollback()
+    base = f"{current_app.config['SETTINGS'].public_base_url}/t/"
+    return shown(ORDER, order_views.order_view(db.session(), current_actor(), partner_order_no, base))
+
+
+@blp.route("/orders/<partner_order_no>/confirm", methods=["POST"])
+@requires(Permission.CHANNEL_ORDER)
+@blp.response(200, PartnerOrderOut)
+@without_key(PLAY)
+@sandbox_only
+@retrying
+def sandbox_confirm(partner_order_no: str) -> Response:
+    """Sandbox: the sellers take the order."""
+    sandbox.confirm(db.session(), current_actor(), partner_order_no)
+    return _order(partner_order_no)
+
+
+@blp.route("/orders/<partner_order_no>/ship", methods=["POST"])
+@requires(Permission.CHANNEL_ORDER)
+@blp.arguments(SandboxShipIn)
+@blp.response(200, PartnerOrderOut)
+@without_key(PLAY)
+@sandbox_only
+@retrying
+def sandbox_ship(data: dict[str, Any], partner_order_no: str) -> Response:
+    """Sandbox: the sellers send all that is left, or only the named packs of the named lines."""
+    lines = None if data["lines"] is None else [sandbox.LineWish(**line) for line in data["lines"]]
+    sandbox.ship(db.session(), current_actor(), partner_order_no, lines)
+    return _order(partner_order_no)
+
+
+@blp.route("/orders/<partner_order_no>/refuse", methods=["POST"])
+@requires(Permission.CHANNEL_ORDER)
+@blp.arguments(SandboxReasonIn)
+@blp.response(200, PartnerOrderOut)
+@without_key(PLAY)
+@sandbox_only
+@retrying
+def sandbox_refuse(data: dict[str, Any], partner_order_no: str) -> Response:
+    """Sandbox: the sellers refuse the order; once they have confirmed, they ask to cancel it."""
+    sandbox.refuse(db.session(), current_actor(), partner_order_no, data["reason"])
+    return _order(partner_order_no)
+
+
+@blp.route("/lots/<trace_code>/spoil", methods=["POST"])
+@requires(Permission.CHANNEL_ORDER)
+@blp.arguments(SandboxSpoilIn)
+@blp.response(200, SandboxLotOut)
+@without_key(PLAY)
+@sandbox_only
+@retrying
+def sandbox_spoil(data: dict[str, Any], trace_code: str) -> Response:
+    """Sandbox: packs of a lot that was sent to the channel go bad at the seller's."""
+    sandbox.spoil(db.session(), current_actor(), trace_code, **data)
+    return shown(LOT, {"trace_code": trace_code})
+
+
+@blp.route("/lots/<trace_code>/recall", methods=["POST"])
+@requires(Permission.CHANNEL_ORDER)
+@blp.arguments(SandboxReasonIn)
+@blp.response(200, SandboxLotOut)
+@without_key(PLAY)
+@sandbox_only
+@retrying
+def sandbox_recall(data: dict[str, Any], trace_code: str) -> Response:
+    """Sandbox: the seller takes a lot that was sent to the channel off sale."""
+    sandbox.recall(db.session(), current_actor(), trace_code, data["reason"])
+    return shown(LOT, {"trace_code": trace_code})
+
+
+@blp.route("/clock", methods=["POST"])
+@requires(Permission.CHANNEL_ORDER)
+@blp.arguments(SandboxClockIn)
+@blp.response(200, SandboxClockOut)
+@without_key(PLAY)
+@sandbox_only
+def sandbox_clock(data: dict[str, Any]) -> Response:
+    """Sandbox: move the clock forward; what that makes due is done before the answer."""
+    total = move_clock(current_app.config["SETTINGS"].state_folder, timedelta(hours=data["hours"]))
+    sandbox.do_due()
+    return shown(CLOCK, {"now": clock.now(), "ahead_seconds": int(total.total_seconds())})
