@@ -10,7 +10,7 @@ from marketplace.accounts.models import Organisation, User
 from marketplace.config import Settings
 from marketplace.database import db
 from marketplace.seeding.loader import missing
-from marketplace.seeding.reading import rows
+from marketplace.seeding.reading import choosing, rows
 from marketplace.seeding.reference import DEMO_PASSWORD
 
 
@@ -26,27 +26,32 @@ def register(app: Flask) -> None:
         """Load catalog_seed/ through the services, and print the demo accounts.
 
         What is there is left alone: a second run writes nothing, a broken one is finished by the next. With the
-        settings of production only --reference-only runs, since everybody knows the password of the demo accounts; but the
-        sandbox, where nobody signs in, is filled there too.
+        settings of production only --reference-only runs, since everybody knows the password of the demo accounts;
+        but the sandbox, where nobody signs in, is filled there too.
         """
         settings: Settings = app.config["SETTINGS"]
         if settings.production and not settings.sandbox and not reference_only:
             raise click.ClickException(
                 "seed makes demo accounts and synthetic data: not in production, where --reference-only loads the rest"
             )
-        for name, acts in missing(real_only=reference_only):
-            if quiet or not acts:
-                for act in acts:
-                    act()
-                continue
-            with click.progressbar(acts, label=f"{name:<18}") as bar:
-                for act in bar:
-                    act()
+        with choosing(small=settings.sandbox):
+            _load(quiet, reference_only)
         if reference_only:
             click.echo("Reference data is loaded, no account was made.")
             return
         for line in demo_logins():
             click.echo(line)
+
+
+def _load(quiet: bool, reference_only: bool) -> None:
+    for name, acts in missing(real_only=reference_only):
+        if quiet or not acts:
+            for act in acts:
+                act()
+            continue
+        with click.progressbar(acts, label=f"{name:<18}") as bar:
+            for act in bar:
+                act()
 
 
 def demo_logins() -> list[str]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date, timedelta
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,8 +28,48 @@ Row = dict[str, str | None]
 Act = Callable[[], object]
 
 
+# The sandbox takes the first of what each channel carries: enough to trade, and soon loaded.
+ITEMS_OF_A_CHANNEL = 6
+_small: ContextVar[bool] = ContextVar("_small", default=False)
+
+
+@contextmanager
+def choosing(small: bool) -> Iterator[None]:
+    """Within, `rows` leaves out goods that a small seed does without."""
+    before = _small.set(small)
+    try:
+        yield
+    finally:
+        _small.reset(before)
+
+
 def rows(name: str) -> list[Row]:
     """The rows of `catalog_seed/<name>.csv`; an empty cell is None."""
+    return [row for row in _all(name) if _wanted(name, row)] if _small.get() else _all(name)
+
+
+def _wanted(name: str, row: Row) -> bool:
+    skus, lots = _chosen()
+    if name in ("products", "product_certifications", "channel_items", "lots"):
+        return row["sku"] in skus
+    if name in ("lot_certificates", "inspections", "origins"):
+        return row["lot_code"] in lots
+    return True
+
+
+@cache
+def _chosen() -> tuple[frozenset[str | None], frozenset[str | None]]:
+    """The products of a small seed, and their lots."""
+    taken: Counter[str | None] = Counter()
+    skus: set[str | None] = set()
+    for row in _all("channel_items"):
+        if taken[row["channel_code"]] < ITEMS_OF_A_CHANNEL:
+            taken[row["channel_code"]] += 1
+            skus.add(row["sku"])
+    return frozenset(skus), frozenset(row["code"] for row in _all("lots") if row["sku"] in skus)
+
+
+def _all(name: str) -> list[Row]:
     with (SEED_FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return [{key: value or None for key, value in row.items()} for row in csv.DictReader(file)]
 

@@ -180,7 +180,7 @@ def test_the_journal_of_the_sandbox_is_verified_for_itself(site: Flask) -> None:
 
 
 def test_the_production_server_answers_both_keys(site: Flask, program: Program, tmp_path: Path) -> None:
-    live = str(new_key(site, name="正式")["key"])
+    live = str(new_key(site, "tianjin2.partner")["key"])
     script = (
         'curl -sS "$API/self" -H "Authorization: Bearer $TEST"; echo;'
         ' curl -sS -o /dev/null -w "%{http_code}" -X POST "$API/test/orders/SB-2/confirm"'
