@@ -61,7 +61,7 @@ def _bars(rows: list[tuple[str, int]], finding: str, lang: str | None) -> Any:
 def listed() -> Shown:
     """Every channel: its pairs, what is agreed, and what it bought and sold in a year."""
     year = read_query(YearArgs())["year"]
-    rows = channels_views.channels_of_office(db.session(), year)
+    rows = channels_views.channels_of_office(db.session(), current_actor(), year)
     drawn = [(r["name"], r["year"]["ordered_fen"] + r["year"]["sold_fen"]) for r in rows]
     total = channels_views.total([r["year"] for r in rows])
     chart = _bars(drawn, gettext("%(year)s年各渠道销售，万元", year=year), "zh-Hans")
@@ -73,8 +73,10 @@ def listed() -> Shown:
 def channel(channel_id: UUID) -> Shown:
     """One channel: pairs, agreements, and its months of a year."""
     year, session = read_query(YearArgs())["year"], db.session()
-    row = channels_views.one_channel(channels_views.channels_of_office(session, year), channel_id)
-    months = channels_views.sales(session, year).get(channel_id) or []
+    row = channels_views.one_channel(
+        channels_views.channels_of_office(session, current_actor(), year), channel_id
+    )
+    months = channels_views.sales(session, current_actor(), year).get(channel_id) or []
     named: list[dict[str, Any]] = [
         {"name": month_name(n), "number": n, **sums} for n, sums in enumerate(months, start=1)
     ]
@@ -88,16 +90,18 @@ def channel(channel_id: UUID) -> Shown:
 def orders(channel_id: UUID) -> Shown:
     """The rows behind a figure: a channel's orders of a month or a year."""
     wish, session = read_query(RowArgs()), db.session()
-    row = channels_views.one_channel(channels_views.channels_of_office(session, wish["year"]), channel_id)
-    months = channels_views.sales(session, wish["year"]).get(channel_id) or []
+    row = channels_views.one_channel(
+        channels_views.channels_of_office(session, current_actor(), wish["year"]), channel_id
+    )
+    months = channels_views.sales(session, current_actor(), wish["year"]).get(channel_id) or []
     chosen = months if wish["month"] is None else months[wish["month"] - 1 : wish["month"]]
-    return _orders(row, wish, channels_views.total(chosen), None)
+    return _orders(row, wish, channels_views.total(chosen))
 
 
-def _orders(row: dict[str, Any], wish: dict[str, Any], total: dict[str, int], seller: UUID | None) -> Shown:
+def _orders(row: dict[str, Any], wish: dict[str, Any], total: dict[str, int]) -> Shown:
     sheet = request.args.get("format") == "xlsx"
     found = channels_views.order_rows(
-        db.session(), channel_id=row["id"], seller_id=seller, limit=MAX_ROWS if sheet else 24, **wish
+        db.session(), current_actor(), channel_id=row["id"], limit=MAX_ROWS if sheet else 24, **wish
     )
     if sheet:
         return _sheet(found["items"])
@@ -133,6 +137,6 @@ def orders_of_seller(channel_id: UUID) -> Shown:
     row = channels_views.one_channel(
         channels_views.channels_of_seller(db.session(), actor, wish["year"]), channel_id
     )
-    months = channels_views.sales(db.session(), wish["year"], actor.organisation_id).get(channel_id) or []
+    months = channels_views.sales(db.session(), actor, wish["year"]).get(channel_id) or []
     chosen = months if wish["month"] is None else months[wish["month"] - 1 : wish["month"]]
-    return _orders(row, wish, channels_views.total(chosen), actor.organisation_id)
+    return _orders(row, wish, channels_views.total(chosen))

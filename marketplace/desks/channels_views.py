@@ -15,13 +15,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from marketplace.accounts.models import Organisation, Region
-from marketplace.actors import Actor
+from marketplace.actors import Actor, Role
 from marketplace.catalog.models import Lot, Place, PlaceKind, Product, Stock
 from marketplace.channels import catalogue
 from marketplace.channels.models import ChannelItem, ChannelPair, PartnerOrder, SalesReport, SalesReportLine
 from marketplace.clock import SHANGHAI
 from marketplace.errors import NotFound
 from marketplace.orders.models import Order
+from marketplace.orders.queries import order_scope
 from marketplace.orders.states import OrderState
 from marketplace.paging import Key, paginate
 
@@ -37,13 +38,14 @@ def month_span(year: int, month: int | None) -> tuple[date, date]:
     return date(year, month, 1), date(year + month // 12, month % 12 + 1, 1)
 
 
-def sales(session: Session, year: int, seller_id: UUID | None = None) -> dict[UUID, list[dict[str, int]]]:
-    """Of each channel twelve months of a year, with the sums in fen; of one seller's goods where it is given.
+def sales(session: Session, actor: Actor, year: int) -> dict[UUID, list[dict[str, int]]]:
+    """Of each channel twelve months of a year, with the sums in fen, of what the actor may see.
 
     Two queries.
     """
     found: dict[UUID, list[dict[str, int]]] = {}
     first, after = month_span(year, None)
+    orders, lines = _reach(actor)
 
     def add(channel_id: UUID, month: int, **sums: int) -> None:
         months = found.setdefault(channel_id, [dict.fromkeys(("orders", *SUMS), 0) for _ in range(12)])
@@ -58,7 +60,7 @@ def sales(session: Session, year: int, seller_id: UUID | None = None) -> dict[UU
             sa.func.sum(Order.accepted_fen).label("accepted_fen"), sa.func.sum(Order.paid_fen).label("paid_fen"),
         )
         .join(Order, Order.purchase_id == PartnerOrder.purchase_id)
-        .where(*_within(first, after, seller_id))
+        .where(*_within(first, after), orders)
         .group_by(PartnerOrder.channel_id, month_of)
     )  # fmt: skip
     for row in session.execute(bought):
@@ -70,11 +72,9 @@ def sales(session: Session, year: int, seller_id: UUID | None = None) -> dict[UU
             sa.func.sum(SalesReportLine.amount_fen).label("sold_fen"),
         )
         .join(SalesReportLine, SalesReportLine.report_id == SalesReport.id)
-        .where(SalesReport.business_day >= first, SalesReport.business_day < after)
+        .where(SalesReport.business_day >= first, SalesReport.business_day < after, lines)
         .group_by(SalesReport.channel_id, sold_month)
     )  # fmt: skip
-    if seller_id is not None:
-        sold = sold.where(SalesReportLine.seller_id == seller_id)
     for channel_id, month, sold_fen in session.execute(sold):
         add(channel_id, month, sold_fen=int(sold_fen))
     return found
@@ -84,15 +84,22 @@ def total(months: Sequence[dict[str, int]]) -> dict[str, int]:
     return {name: sum(m[name] for m in months) for name in ("orders", *SUMS)}
 
 
-def _within(first: date, after: date, seller_id: UUID | None) -> list[sa.ColumnElement[bool]]:
+def _reach(actor: Actor) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """Orders and lines of sales reports that an office or a seller may see: a sum has the rows that it leads to."""
+    if actor.role is Role.SELLER:
+        return Order.seller_id == actor.organisation_id, SalesReportLine.seller_id == actor.organisation_id
+    near = SalesReportLine.seller_id.in_(sorted(actor.subordinate_ids)) if actor.of_county else sa.true()
+    return order_scope(actor), near
+
+
+def _within(first: date, after: date) -> list[sa.ColumnElement[bool]]:
     start, end = (datetime(d.year, d.month, d.day, tzinfo=SHANGHAI) for d in (first, after))
-    wanted = [PartnerOrder.placed_at >= start, PartnerOrder.placed_at < end, Order.state.not_in(_ENDED)]
-    return wanted if seller_id is None else [*wanted, Order.seller_id == seller_id]
+    return [PartnerOrder.placed_at >= start, PartnerOrder.placed_at < end, Order.state.not_in(_ENDED)]
 
 
-def channels_of_office(session: Session, year: int) -> list[dict[str, Any]]:
+def channels_of_office(session: Session, actor: Actor, year: int) -> list[dict[str, Any]]:
     """Every channel with its pairs of district and county, agreements and the sums of a year, the largest first."""
-    by_channel = sales(session, year)
+    by_channel = sales(session, actor, year)
     pairs = district_pairs(session)
     rows: list[dict[str, Any]] = []
     for row in catalogue.list_channels(session):
@@ -122,11 +129,11 @@ def district_pairs(session: Session) -> dict[UUID, list[dict[str, str]]]:
 
 def order_rows(
     session: Session,
+    actor: Actor,
     *,
     channel_id: UUID | None,
     year: int,
     month: int | None,
-    seller_id: UUID | None = None,
     limit: int = 24,
     after: str | None = None,
 ) -> dict[str, Any]:
@@ -135,7 +142,7 @@ def order_rows(
         sa.select(PartnerOrder, Order, Organisation.name.label("seller"))
         .join(Order, Order.purchase_id == PartnerOrder.purchase_id)
         .join(Organisation, Organisation.id == Order.seller_id)
-        .where(*_within(*month_span(year, month), seller_id))
+        .where(*_within(*month_span(year, month)), _reach(actor)[0])
     )
     if channel_id is not None:
         statement = statement.where(PartnerOrder.channel_id == channel_id)
@@ -168,7 +175,7 @@ def channels_of_seller(session: Session, actor: Actor, year: int) -> list[dict[s
 
     A channel's prices are not among it: what it ordered of this seller is.
     """
-    by_channel = sales(session, year, actor.organisation_id)
+    by_channel = sales(session, actor, year)
     carried = {
         row.channel_id: row.number
         for row in session.execute(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 from flask import Flask
 
+from marketplace.actors import Role
 from marketplace.clock import today
-from tests.channels.partner import Program, order_body
+from marketplace.database import db
+from marketplace.desks import channels_views
+from tests.channels.partner import Program, channel_actor, order_body
 from tests.desks.spreadsheets import sheet_rows
 from tests.desks.trading import Visitor
 
@@ -69,6 +73,40 @@ def test_a_seller_reads_who_sells_its_goods_and_where_they_are(
     total = sum(order["goods_fen"] for order in orders)
     assert f"{total / 100:,.2f}元" in seller.get(address)
     Visitor(app, "coop2.seller").get("/sell/channels")
+
+
+def test_a_countys_office_reads_the_sums_of_the_orders_that_it_may_open(
+    app: Flask, orders: list[dict[str, Any]], owner: psycopg.Connection
+) -> None:
+    found = owner.execute(
+        "select p.channel_id, o.seller_id from partner_order p join orders o using (purchase_id)"
+        " where p.partner_order_no = 'O-2'"
+    ).fetchone()
+    assert found
+    channel_id, seller_id = found
+    with app.app_context():
+        office = replace(
+            channel_actor("county.office"), organisation_kind="office", role=Role.POVERTY_OFFICE,
+            region_code="620826", subordinate_ids=frozenset({seller_id}),
+        )  # fmt: skip
+        elsewhere = replace(office, region_code="620881", subordinate_ids=frozenset())
+        seen = {
+            name: (
+                channels_views.total(
+                    channels_views.sales(db.session(), actor, today().year).get(channel_id, [])
+                ),
+                channels_views.order_rows(
+                    db.session(), actor, channel_id=channel_id, year=today().year, month=None
+                )["items"],
+            )
+            for name, actor in (("near", office), ("elsewhere", elsewhere))
+        }
+
+    sums, rows = seen["near"]
+    assert len(rows) == len(orders)
+    assert sums["ordered_fen"] == sum(row["goods_fen"] for row in rows) > 0
+    sums, rows = seen["elsewhere"]
+    assert (rows, set(sums.values())) == ([], {0})
 
 
 def test_the_pages_are_for_the_office_and_for_sellers_alone(app: Flask) -> None:
