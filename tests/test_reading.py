@@ -11,7 +11,6 @@ from sqlalchemy.exc import OperationalError
 from marketplace import reading
 from marketplace.catalog.models import Category
 from marketplace.database import db
-from marketplace.values import uuid7
 from marketplace.wire import prepare
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -73,24 +72,3 @@ def test_a_lost_connection_is_an_unavailable_answer_and_the_next_one_is_good(
     end_every_connection(owner)
 
     assert [http.get("/api/v1/products").status_code for _ in range(2)] == [503, 200]
-
-
-def test_a_statement_is_planned_once_on_a_connection_and_again_after_a_rollback() -> None:
-    asked = "select count(*) from pg_prepared_statements where name like 'read\\_%' and $1::int = 1"
-    kept = reading.fetch_text(asked, (1,))
-    assert kept == reading.fetch_text(asked, (1,))
-    assert kept[0][0] >= 1
-
-    with db.engine.connect() as connection:
-        connection.exec_driver_sql("deallocate all")
-    # The first read after it is sent without a plan, the next one has its own again.
-    assert reading.fetch_text(asked, (1,)) == [(0,)]
-    assert reading.fetch_text(asked, (1,)) == [(1,)]
-
-
-def test_the_plans_of_a_connection_stay_few() -> None:
-    for n in range(reading.MOST_PLANNED + 5):
-        assert reading.fetch_text(f"select {n}::bigint, $1::uuid::text", (uuid7(),))[0][0] == n
-
-    kept = reading.fetch_text("select count(*) from pg_prepared_statements where name like 'read\\_%'", ())
-    assert kept == [(reading.MOST_PLANNED,)]
