@@ -75,6 +75,11 @@ CHANNEL_FACTS: Mapping[str, str] = {
     "change_request.asked": N_("渠道申请改单"),
     "change_request.agreed": N_("同意改单"),
     "change_request.refused": N_("不同意改单"),
+    "statement.issued": N_("出具结算单"),
+    "statement.disputed": N_("对结算单提异议"),
+    "statement.answered": N_("答复结算单异议"),
+    "statement.agreed": N_("同意结算单"),
+    "statement.settled": N_("结算单已结清"),
 }
 
 CHANNEL_SUBJECTS: Mapping[str, str] = {
@@ -83,4 +88,5 @@ CHANNEL_SUBJECTS: Mapping[str, str] = {
     "channel_item": N_("渠道选品"),
     "webhook": N_("推送地址"),
     "change_request": N_("改单申请"),
+    "statement": N_("结算单"),
 }
