@@ -68,7 +68,9 @@ def test_an_invoice_is_issued_checked_paid_and_confirmed(
 
     seller.goto(f"{base}/sell/money")
     seller.click("#slips a.btn")
-    assert seller.locator("img.slip").evaluate("image => image.naturalWidth") > 0
+    slip = seller.locator("img.slip")
+    slip.evaluate("image => image.decode()")
+    assert slip.evaluate("image => image.naturalWidth") > 0
     seller.click("text=收到了，确认到账")
     buyer.reload()
     assert "已到账" in buyer.inner_text("main .title")

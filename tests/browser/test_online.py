@@ -47,7 +47,7 @@ def test_an_order_is_paid_online_and_a_part_is_given_back(
 
     seller = person("coop.seller")
     seller.goto(page)
-    seller.click("#online a.btn")
+    seller.click("#online a.btn >> text=退款")
     seller.fill("#f-amount_fen", "1.50")
     seller.fill("#f-reason", "压坏一个")
     seller.click("main form button")
