@@ -111,9 +111,14 @@ def test_a_document_is_read_by_its_owner_the_offices_and_those_let_in(base, fold
     coop, other, school, office = (base[n] for n in ("coop", "other", "school", "office"))
     document = hand_in(coop, folder)["id"]
 
+    city = replace(office, region_code="620800")
+    county = replace(office, subordinate_ids=frozenset({coop.organisation_id}))
+    assert (city.of_county, county.of_county) == (False, True)
+
     with db.session() as session:
-        assert queries.readable_document(session, office, document).id == document
-        for stranger in (other, school):
+        for reader in (city, county):
+            assert queries.readable_document(session, reader, document).id == document
+        for stranger in (other, school, replace(county, subordinate_ids=frozenset())):
             with pytest.raises(NotFound):
                 queries.readable_document(session, stranger, document)
     from marketplace.actors import Permission
