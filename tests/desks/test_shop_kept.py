@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -14,9 +15,18 @@ PAGES = ("/", "/products", "/products?q=pg", "/sellers", "/counties/620826", "/s
 
 
 @pytest.fixture
-def keeping(app: Flask) -> Iterator[Flask]:
-    """The same site with the cache on."""
-    site = make_app({**app.config["TEST_ENVIRONMENT"], "READ_CACHE_SECONDS": "2"})
+def keeping(app: Flask, state_folder: Path, tmp_path: Path) -> Iterator[Flask]:
+    """The same site with the cache on, as the only one of its machine.
+
+    The run's secrets and files, but a generation of its own: a lot that another test releases at this moment would
+    make what is kept here worthless.
+    """
+    for shared in state_folder.iterdir():
+        if shared.name != "read-cache-generation":
+            (tmp_path / shared.name).symlink_to(shared)
+    site = make_app(
+        {**app.config["TEST_ENVIRONMENT"], "READ_CACHE_SECONDS": "2", "MARKETPLACE_STATE": str(tmp_path)}
+    )
     yield site
     dispose(site)
 
@@ -24,11 +34,14 @@ def keeping(app: Flask) -> Iterator[Flask]:
 def test_strangers_get_kept_pages(keeping: Flask) -> None:
     client = keeping.test_client()
     for path in PAGES:
-        first, second = client.get(path), client.get(path)
-        assert (first.status_code, second.status_code) == (200, 200), path
+        first = client.get(path)
+        assert first.status_code == 200, path
         assert "Age" not in first.headers, path
-        assert "Age" in second.headers, path
-        assert first.data == second.data, path
+        # What is kept lasts two seconds: on a machine that stands still that long the next reading finds the one after.
+        readings = [first, *(client.get(path) for _ in range(5))]
+        pairs = [(one, two) for one, two in zip(readings, readings[1:], strict=False) if "Age" in two.headers]
+        assert pairs, path
+        assert pairs[0][0].data == pairs[0][1].data, path
 
 
 def test_a_kept_page_is_not_given_to_one_who_is_signed_in_or_reads_english(keeping: Flask) -> None:
