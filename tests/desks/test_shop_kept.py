@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_strangers_get_kept_pages(keeping: Flask) -> None:
         assert "Age" not in first.headers, path
         # What is kept lasts two seconds: on a machine that stands still that long the next reading finds the one after.
         readings = [first, *(client.get(path) for _ in range(5))]
-        pairs = [(one, two) for one, two in zip(readings, readings[1:], strict=False) if "Age" in two.headers]
+        pairs = [(one, two) for one, two in pairwise(readings) if "Age" in two.headers]
         assert pairs, path
         assert pairs[0][0].data == pairs[0][1].data, path
 
