@@ -2,6 +2,7 @@
 
 from marketplace.accounts import models as accounts
 from marketplace.catalog import models as catalog
+from marketplace.channels import consignment_models, statement_models, webhook_models
 from marketplace.channels import models as channels
 from marketplace.documents import models as documents
 from marketplace.journal import models as journal
@@ -13,5 +14,6 @@ from marketplace.quota import models as quota
 from marketplace.trace import models as trace
 
 __all__ = [
-    "accounts", "catalog", "channels", "documents", "journal", "notices", "orders", "payments", "policies", "quota", "trace",
+    "accounts", "catalog", "channels", "consignment_models", "documents", "journal", "notices", "orders", "payments",
+    "policies", "quota", "statement_models", "trace", "webhook_models",
 ]  # fmt: skip

@@ -156,7 +156,7 @@ def recorded_kinds() -> set[str]:
         node.value
         for path in sources()
         # In models such texts are targets of foreign keys, in pages (which record nothing) columns of sheets.
-        if path.name != "models.py" and not path.name.endswith("_pages.py")
+        if not path.name.endswith(("models.py", "_pages.py"))
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and form.fullmatch(node.value)
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from marketplace.channels.models import ChannelItem, Statement
+from marketplace.channels.models import ChannelItem
+from marketplace.channels.statement_models import Statement
 from marketplace.payments.money_ledger import STATEMENT_FACTS, postings_of
 from marketplace.payments.projections import write_entry
 from marketplace.unit_of_work import RecordedFact, Transaction, register_projection

@@ -22,9 +22,14 @@ from sqlalchemy.orm import Session
 from marketplace import clock
 from marketplace.channels import backoff, events, webhooks
 from marketplace.channels.addresses import Outcome, post
-from marketplace.channels.models import WebhookAttempt, WebhookCursor, WebhookDelivery, WebhookEndpoint
 from marketplace.channels.signing import signed_headers
 from marketplace.channels.states import DeliveryState
+from marketplace.channels.webhook_models import (
+    WebhookAttempt,
+    WebhookCursor,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from marketplace.config import Settings
 from marketplace.database import db
 from marketplace.errors import WrongState

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from marketplace.actors import Actor
 from marketplace.channels import statement_views
-from marketplace.channels.models import StatementDispute, StatementLine
+from marketplace.channels.statement_models import StatementDispute, StatementLine
 from marketplace.channels.statement_rules import corrected, proposal_problem
 from marketplace.channels.statements import (
     add_lines,

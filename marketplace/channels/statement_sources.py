@@ -8,14 +8,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from marketplace.channels.models import (
-    SalesReport,
-    SalesReportLine,
-    Statement,
-    StatementLine,
-    StockCount,
-    StockCountLine,
-)
+from marketplace.channels.consignment_models import SalesReport, SalesReportLine, StockCount, StockCountLine
+from marketplace.channels.statement_models import Statement, StatementLine
 from marketplace.channels.statement_rules import Counted, Sold
 from marketplace.channels.states import BorneBy
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 from marketplace.accounts.models import Organisation
 from marketplace.actors import Actor, Permission
 from marketplace.catalog.models import Product
-from marketplace.channels.models import Statement, StatementDispute, StatementLine
+from marketplace.channels.statement_models import Statement, StatementDispute, StatementLine
 from marketplace.channels.statement_rules import Charge
 from marketplace.errors import NotFound
 from marketplace.paging import DEFAULT_LIMIT, paginate

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from marketplace.actors import Actor, Permission
 from marketplace.channels import statement_views
-from marketplace.channels.models import ChannelAgreement, Statement, StatementDispute, StatementLine
+from marketplace.channels.models import ChannelAgreement
+from marketplace.channels.statement_models import Statement, StatementDispute, StatementLine
 from marketplace.channels.statement_rules import (
     Charge,
     charges_of,

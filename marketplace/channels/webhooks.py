@@ -18,9 +18,9 @@ from sqlalchemy.orm import Session
 from marketplace import clock
 from marketplace.actors import Actor, Permission, system
 from marketplace.channels.addresses import Unsafe, read_address
-from marketplace.channels.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from marketplace.channels.signing import make_secret
 from marketplace.channels.states import DeliveryState
+from marketplace.channels.webhook_models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from marketplace.config import Settings
 from marketplace.errors import Conflict, Forbidden, NotFound, WrongState, refuse_fields
 from marketplace.journal.canonical import instant_text

@@ -18,7 +18,8 @@ from marketplace.accounts.models import Organisation, Region
 from marketplace.actors import Actor, Role
 from marketplace.catalog.models import Lot, Place, PlaceKind, Product, Stock
 from marketplace.channels import catalogue
-from marketplace.channels.models import ChannelItem, ChannelPair, PartnerOrder, SalesReport, SalesReportLine
+from marketplace.channels.consignment_models import SalesReport, SalesReportLine
+from marketplace.channels.models import ChannelItem, ChannelPair, PartnerOrder
 from marketplace.clock import SHANGHAI
 from marketplace.errors import NotFound
 from marketplace.orders.models import Order

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from marketplace.accounts.models import Organisation, User
 from marketplace.actors import ROLE_PERMISSIONS, Permission
 from marketplace.catalog.models import Lot, Product
-from marketplace.channels.models import WebhookEndpoint
+from marketplace.channels.webhook_models import WebhookEndpoint
 from marketplace.clock import SHANGHAI, now
 from marketplace.journal.models import Fact, Seal
 from marketplace.notices.models import Notice, NoticeAddress, NoticeCursor, NoticeSending
