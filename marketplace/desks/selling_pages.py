@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g
 from flask_babel import gettext
 from marshmallow import fields, pre_load, validate
 
@@ -28,13 +28,27 @@ from marketplace.unit_of_work import Once, retrying
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, read_query
 from marketplace.web.language import translated
-from marketplace.web.pages import page
+from marketplace.web.pages import page, register_badge
 from marketplace.web.schemas import InSchema
 from marketplace.web.sheets import Column, sheet_response
 from marketplace.web.words import WORDS
 
 blp = Blueprint("selling", __name__)
 blueprints = [blp]
+
+
+def _waiting(actor: Actor) -> dict[str, int]:
+    """The three numbers of the menu, read together once per page; none for those who do not sell."""
+    if "seller_waits" not in g:
+        may = actor.can(Permission.ORDER_CONFIRM)
+        g.seller_waits = selling_views.waiting(db.session(), actor) if may else {}
+    known: dict[str, int] = g.seller_waits
+    return known
+
+
+register_badge("to_confirm", lambda actor: _waiting(actor).get("to_confirm", 0))
+register_badge("to_ship", lambda actor: _waiting(actor).get("to_ship", 0))
+register_badge("to_invoice", lambda actor: _waiting(actor).get("to_invoice", 0))
 
 SHOWN = 6  # rows of a list on the desk; the rest is one click away
 

@@ -26,6 +26,7 @@ from marketplace.orders.models import (
 )
 from marketplace.orders.queries import order_scope
 from marketplace.orders.states import OrderState
+from marketplace.payments.worklists import UNINVOICED
 
 MANY = 50  # rows of one list on the desk; the most urgent first
 TO_SHIP = (OrderState.CONFIRMED, OrderState.PART_SHIPPED, OrderState.PART_ACCEPTED)
@@ -58,6 +59,22 @@ def order_counts(session: Session, actor: Actor, day: date) -> dict[str, Any]:
         .where(order_scope(actor), Order.state.in_(TO_SHIP), _LEFT > 0)
     ).one()
     return {**confirm._asdict(), **ship._asdict(), "packs_due": int(ship.packs_due)}
+
+
+def waiting(session: Session, actor: Actor) -> dict[str, int]:
+    """What the menu of every page counts, in one statement: orders to confirm, to ship and to invoice."""
+    unshipped = sa.exists().where(OrderLine.order_id == Order.id, _LEFT > 0)
+    counts = {
+        "to_confirm": Order.state == OrderState.PLACED,
+        "to_ship": sa.and_(Order.state.in_(TO_SHIP), unshipped),
+        "to_invoice": UNINVOICED,
+    }
+    row = session.execute(
+        sa.select(*(sa.func.count().filter(wanted).label(name) for name, wanted in counts.items())).where(
+            order_scope(actor), sa.or_(*counts.values())
+        )
+    ).one()
+    return row._asdict()
 
 
 def _with_lines(session: Session, statement: sa.Select[*tuple[Any, ...]]) -> list[dict[str, Any]]:

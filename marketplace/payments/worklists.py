@@ -25,6 +25,10 @@ MANY = 200  # rows of a worklist on a page; the longest-waiting first
 
 # As `rules.payable_fen`: freight is owed once anything was accepted.
 _PAYABLE = sa.case((Order.accepted_fen > 0, Order.accepted_fen + Order.freight_fen), else_=0)
+# Orders with accepted goods that no invoice covers in full.
+UNINVOICED = sa.and_(
+    Order.accepted_fen > 0, Order.invoiced_fen < _PAYABLE, Order.state != OrderState.AWAITING_APPROVAL
+)
 
 
 def _rows(

@@ -20,16 +20,19 @@ class Entry:
     endpoint: str
     label: str
     badge: str | None = None
+    # What the number counts, for those who hear the menu.
+    counts: str = ""
 
 
 @dataclass(frozen=True)
 class Link:
-    """An entry as the template shows it. `number` is None where there is no badge."""
+    """An entry as the template shows it. `number` is None where there is no badge; `counts` says of what."""
 
     address: str
     label: str
     current: bool
     number: int | None
+    counts: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ _OFFICE_TOP = (Entry("offices.quota", N_("份额执行")), *_SHOP)
 
 _BUYER = (
     Entry("buying.today", N_("今天")),
-    Entry("buying.basket", N_("采购单"), "basket"),
+    Entry("buying.basket", N_("采购单"), "basket", N_("行货品")),
     Entry("buying.purchases", N_("审批")),
     Entry("trading.orders", N_("订单")),
     Entry("money.invoices", N_("发票")),
@@ -62,7 +65,7 @@ _BUYER = (
 )
 _MANAGER = (
     Entry("managing.today", N_("今天")),
-    Entry("managing.approvals", N_("待审批"), "approvals"),
+    Entry("managing.approvals", N_("待审批"), "approvals", N_("单等审批")),
     Entry("buying.purchases", N_("采购单")),
     Entry("trading.orders", N_("订单")),
     Entry("money.payments", N_("付款")),
@@ -70,10 +73,10 @@ _MANAGER = (
     Entry("offices.quota", N_("执行情况")),
 )
 _SELLER = (
-    Entry("selling.today", N_("待办")),
-    Entry("trading.orders", N_("订单")),
+    Entry("selling.today", N_("待办"), "to_confirm", N_("单待确认")),
+    Entry("trading.orders", N_("订单"), "to_ship", N_("单待发货")),
     Entry("selling.lots", N_("批次")),
-    Entry("money.seller_money", N_("票款")),
+    Entry("money.seller_money", N_("票款"), "to_invoice", N_("单待开票")),
     Entry("selling.products", N_("产品")),
     Entry("selling_changes.requests", N_("渠道改单")),
     Entry("channels.of_seller", N_("渠道去向")),
@@ -162,6 +165,7 @@ def menu_of(
                 translated(e.label),
                 e.endpoint == endpoint,
                 count(e.badge) if e.badge else None,
+                translated(e.counts) if e.counts else "",
             )
             for e in entries
             if e.endpoint in views and _may(actor, views[e.endpoint])

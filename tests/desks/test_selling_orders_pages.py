@@ -122,6 +122,32 @@ def test_the_desk_asks_the_same_number_of_questions_whatever_waits(
     assert statements() == before
 
 
+def menu_numbers(page: str) -> dict[str, str]:
+    """What the seller's menu says: number and what it counts, by the entry's name."""
+    menu = page[page.index('<nav class="side') :].partition("</nav>")[0]
+    found = re.findall(
+        r"<span>([^<]+)</span>(?:<span class=\"n\">(\d+)</span><span class=\"vh\">([^<]+)</span>)?", menu
+    )
+    return {name: number + counts for name, number, counts in found}
+
+
+def test_the_menu_of_every_page_counts_what_waits(trader: Trader, seller: Visitor, other: Visitor) -> None:
+    def numbers() -> list[int]:
+        found = menu_numbers(seller.get("/orders"))
+        assert found == menu_numbers(seller.get("/sell")) == menu_numbers(seller.get("/sell/lots"))
+        assert found["批次"] == ""
+        told = [found["待办"], found["订单"], found["票款"]]
+        words = ("单待确认", "单待发货", "单待开票")
+        return [int(text.removesuffix(word) or 0) for text, word in zip(told, words, strict=True)]
+
+    before = numbers()
+    placed(trader)
+    confirmed(trader, 2)
+    taken(trader, 2)
+    assert numbers() == [number + 1 for number in before]
+    assert set(menu_numbers(other.get("/sell")).values()) == {""}
+
+
 def test_an_order_is_confirmed_from_the_desk_once(
     trader: Trader, seller: Visitor, owner: psycopg.Connection
 ) -> None:
