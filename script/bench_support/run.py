@@ -8,6 +8,7 @@ import platform
 import random
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,6 +27,8 @@ from marketplace.seeding.reference import DEMO_PASSWORD
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Long enough for each worker to have seen every address once.
 WARM_SECONDS = 3.0
+# The story of a lot is kept once its first record is sealed.
+SEALED_SECONDS = 120.0
 # The application has this many connections to the database, so the least SQL gets no more.
 DATABASE_CONNECTIONS = 8
 
@@ -99,6 +102,7 @@ def _measure(chosen: argparse.Namespace) -> int:
                 Buyer(*(subjects.sign_in(port, name, DEMO_PASSWORD) for name in pair)) for pair in names
             ]
             office = subjects.sign_in(port, "county.office", DEMO_PASSWORD)
+            _wait_for_seals(scene.owner_url)
             draw = random.Random(20_210_501)
             wares = subjects.wares(scene.owner_url)
             measured = [
@@ -145,7 +149,7 @@ class Bench:
         warm_seconds: float,
     ) -> None:
         self.scene, self.server, self.bare = scene, server, bare
-        self.wares, self.measured = wares, measured
+        self.wares, self.measured, self.warm_seconds = wares, measured, warm_seconds
         self.wrong: list[str] = []
         self.version = str(self._value("show server_version"))
         for subject in measured:
@@ -162,6 +166,9 @@ class Bench:
         return out
 
     def _sample(self, subject: Subject, connections: int, seconds: float, turn: int) -> Sample:
+        if not subject.purchases:
+            # The purchases of the turn before have made much of what was kept worthless.
+            self._drive(subject, connections, self.warm_seconds)
         own, errors = self._drive(subject, connections, seconds)
         answers = max(1, own.statuses.total())
         size = max(11, own.answered_bytes // answers)
@@ -252,6 +259,22 @@ class Bench:
             row = connection.execute(statement).fetchone()
         assert row is not None
         return row[0]
+
+
+def _wait_for_seals(owner_url: str) -> None:
+    """Until the worker has sealed what the bulk has brought. Raises Trouble."""
+    until = time.monotonic() + SEALED_SECONDS
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        while True:
+            row = connection.execute(
+                "select (select count(*) from fact) - (select count(*) from seal)"
+            ).fetchone()
+            assert row is not None
+            if row[0] == 0:
+                return
+            if time.monotonic() > until:
+                raise Trouble(f"{row[0]} facts are not sealed after {SEALED_SECONDS:.0f} s")
+            time.sleep(0.5)
 
 
 def _say(line: str) -> None:
