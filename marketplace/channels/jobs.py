@@ -1,10 +1,11 @@
-"""The worker's part of consignment: statements come by themselves after a period's end."""
+"""The worker's part: statements come by themselves after a period's end, and the sandbox admits new channels."""
 
 from __future__ import annotations
 
 import logging
 
 from marketplace.actors import Door, system
+from marketplace.channels import guests
 from marketplace.channels.statements import due_statements, issue_statement
 from marketplace.clock import today
 from marketplace.database import db
@@ -26,3 +27,14 @@ def issue_statements() -> None:
         except (AlreadyThere, WrongState) as refusal:
             # The office was quicker, by hand.
             log.info("no statement of %s for %s: %s", period, seller_id, refusal.code)
+
+
+@task("channels.admit_guests", cron="* * * * * */15")
+def admit_guests() -> None:
+    """Let into the sandbox who holds a test key and is not known there; the marketplace itself finds nobody waiting."""
+    session = db.session()
+    found = guests.waiting(session)
+    session.close()
+    for code, name, region_code in found:
+        if not guests.admit(session, code, name, region_code):
+            log.warning("no channel of the sandbox to take the terms of %s from", code)

@@ -14,12 +14,14 @@ import pytest
 from flask import Flask
 
 from marketplace import clock
+from marketplace.accounts.service import add_organisation, add_user
+from marketplace.actors import Door, system
 from marketplace.app import create_app
-from marketplace.channels import keys
+from marketplace.channels import jobs, keys
 from marketplace.channels.states import KeyMode
 from marketplace.config import from_environment
 from tests.channels.partner import Program, channel_actor, new_key, order_body
-from tests.conftest import Server, cloned_app, dispose
+from tests.conftest import PASSWORD, Server, cloned_app, dispose
 from tests.serving import running_site
 
 
@@ -125,6 +127,46 @@ def test_another_channel_does_not_reach_the_order(site: Flask, program: Program)
     other.post("/test/orders/SB-7/confirm", {}, 404)
 
     assert program.get("/orders/SB-7")["orders"][0]["state"] == "placed"
+
+
+def test_a_channel_that_joined_later_trades_in_the_sandbox_like_the_others(
+    site: Flask, owner: psycopg.Connection
+) -> None:
+    with site.app_context():
+        joined = add_organisation(
+            system(Door.CLI), code="ORG-CH-NEW", name="天津河西新到渠道有限公司", kind="channel",
+            subkind="company", region_code="120103",
+        ).result["id"]  # fmt: skip
+        add_user(
+            system(Door.CLI), username="late.partner", name="新渠道业务员", password=PASSWORD,
+            organisation_id=joined, role="channel_partner",
+        )  # fmt: skip
+    newcomer = Program(site, key=str(new_key(site, "late.partner", mode=KeyMode.TEST)["key"]))
+    newcomer.get("/self", 401)
+
+    live = counted(owner, "public")
+    sandbox = site.wsgi_app.sandbox()  # type: ignore[attr-defined]
+    for _ in range(2):
+        with sandbox.app_context():
+            jobs.admit_guests()
+
+    assert newcomer.get("/self")["channel"]["name"] == "天津河西新到渠道有限公司"
+    assert {a["pattern"] for a in newcomer.get("/self")["agreements"]} == {"wholesale", "consignment"}
+    newcomer.post("/orders", order_body("NEW-1", newcomer.items()[:2]), 201)
+    newcomer.post("/test/orders/NEW-1/confirm", {})
+    assert counted(owner, "public") == live
+    users = owner.execute(
+        "select count(*) from sandbox.app_user u join sandbox.organisation o on o.id = u.organisation_id"
+        " where o.code = 'ORG-CH-NEW'"
+    ).fetchone()
+    assert users == (1,)
+
+
+def test_the_marketplace_itself_admits_nobody(site: Flask, owner: psycopg.Connection) -> None:
+    before = counted(owner, "public"), counted(owner, "sandbox")
+    with site.app_context():
+        jobs.admit_guests()
+    assert (counted(owner, "public"), counted(owner, "sandbox")) == before
 
 
 def test_a_revoked_test_key_is_refused_within_a_second(site: Flask) -> None:
