@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, datetime
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
@@ -10,12 +11,30 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from marketplace.paging import DEFAULT_LIMIT, MAX_LIMIT
 from marketplace.values import MAX_FEN, MAX_QUANTITY
 
+# Days that anybody trades, certifies or pays on: far enough from the ends of the calendar to be counted on from.
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
+_DAYS = validate.Range(FIRST_DAY, LAST_DAY, error=f"要在{FIRST_DAY}到{LAST_DAY}之间")
+
+
+def _within_the_calendar(moment: datetime) -> None:
+    # By its parts: a time at the calendar's end can't be moved to another zone.
+    _DAYS(moment.date())
+
 
 class InSchema(Schema):
-    """Root of every input schema."""
+    """Root of every input schema. Days and times are of 1900 to 2199."""
 
     class Meta:
         unknown = RAISE
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        if isinstance(field_obj, fields.DateTime):
+            check: Callable[[Any], Any] = _within_the_calendar
+        elif isinstance(field_obj, fields.Date):
+            check = _DAYS
+        else:
+            return
+        field_obj.validators = [*field_obj.validators, check]
 
 
 def _not_blank(value: str) -> None:

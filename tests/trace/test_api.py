@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
@@ -91,6 +92,31 @@ def test_a_lot_with_a_missing_origin_is_refused_with_its_pointer(
     answer = http.post("/api/v1/lots", json=lot_in(world) | {"origins": []}, headers=signed("one.seller"))
     assert answer.status_code == 422
     assert answer.get_json()["errors"][0]["pointer"] == "#/origins"
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1899-12-31", "2200-01-01", "9999-12-31"])
+def test_a_harvest_no_calendar_of_ours_knows_is_refused_and_makes_no_lot(
+    world: World, http: FlaskClient, signed: SignIn, day: str
+) -> None:
+    before = db.session.scalar(sa.select(sa.func.count()).select_from(Lot))
+    answer = http.post(
+        "/api/v1/lots", json=lot_in(world) | {"harvested_on": day}, headers=signed("one.seller")
+    )
+    assert answer.status_code == 422, answer.get_data(as_text=True)
+    assert answer.get_json()["errors"] == [
+        {"pointer": "#/harvested_on", "detail": "要在1900-01-01到2199-12-31之间"}
+    ]
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(Lot)) == before
+
+
+def test_a_harvest_of_a_later_day_without_best_before_is_refused(
+    world: World, http: FlaskClient, signed: SignIn
+) -> None:
+    answer = http.post(
+        "/api/v1/lots", json=lot_in(world) | {"harvested_on": "2199-12-31"}, headers=signed("one.seller")
+    )
+    assert answer.status_code == 422, answer.get_data(as_text=True)
+    assert {"pointer": "#/harvested_on", "detail": "采收日还没有到"} in answer.get_json()["errors"]
 
 
 def test_a_repeated_request_makes_one_lot(world: World, http: FlaskClient, signed: SignIn) -> None:
