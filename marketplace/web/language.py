@@ -3,12 +3,14 @@
 Chinese texts are the message ids, so a page is readable without any catalogue. The English ones lie in
 `translations/en/<area>.po`, one file per package or part of the site, read as text at the first use: there is no
 compiled file that could be older than its source. Words of the data (names of people, goods, places) stay as they are.
+
+A page has hundreds of texts, so the reader's language is found once a request, and a text of a language once.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,11 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask import Flask, has_request_context, request
-from flask_babel import Babel, Domain, get_locale, gettext
+from flask import Flask, g, has_request_context, request
+from flask_babel import Babel, Domain, get_locale
+from jinja2 import pass_eval_context
+from jinja2.nodes import EvalContext
+from markupsafe import Markup
 
 CHINESE = "zh"
 ENGLISH = "en"
@@ -33,12 +38,10 @@ class TextDomain(Domain):  # type: ignore[misc]
     """All areas of a language as one catalogue, made from the .po texts in memory."""
 
     def get_translations(self) -> Any:
-        language = current_language()
-        if language not in self.cache:
-            self.cache[language] = catalogue(language)
-        return self.cache[language]
+        return catalogue(current_language())
 
 
+@cache
 def catalogue(language: str) -> Any:
     """The messages of a language; none for Chinese. Two areas may share a message, the first one's text is used."""
     files = sorted((FOLDER / language).glob("*.po"))
@@ -68,8 +71,13 @@ def selected_theme() -> str | None:
 
 
 def current_language() -> str:
-    locale = get_locale()
-    return CHINESE if locale is None else str(locale.language)
+    if not g:
+        return CHINESE
+    known: str | None = g.get("language")
+    if known is None:
+        locale = get_locale()
+        known = g.language = CHINESE if locale is None else str(locale.language)
+    return known
 
 
 def in_english() -> bool:
@@ -82,6 +90,29 @@ def register_language(app: Flask) -> None:
         app, default_locale=CHINESE, default_timezone="Asia/Shanghai", locale_selector=selected_language
     )
     babel.domain_instance = TextDomain()
+    app.jinja_env.globals.update(_=in_template, gettext=in_template)
+
+
+MOST_TEXTS = 10_000
+
+
+@lru_cache(MOST_TEXTS)
+def _said(language: str, text: str) -> str:
+    return str(catalogue(language).gettext(text))
+
+
+@lru_cache(MOST_TEXTS)
+def _without_values(language: str, text: str) -> Markup:
+    return Markup(_said(language, text)) % {}
+
+
+@pass_eval_context
+def in_template(context: EvalContext, text: str, /, **values: object) -> str:
+    """`_("…")` of the templates: what is put into the text is escaped, the text itself is not."""
+    language = current_language()
+    if not context.autoescape:
+        return _said(language, text) % values
+    return Markup(_said(language, text)) % values if values else _without_values(language, text)
 
 
 def N_(text: str) -> str:
@@ -96,7 +127,7 @@ def translated(text: str | None) -> str:
     """
     if not text:
         return ""
-    found: str = gettext(text)
+    found = _said(current_language(), text)
     return _with_values(text) if found == text and in_english() else found
 
 

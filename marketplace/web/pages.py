@@ -117,14 +117,15 @@ def here(**changes: object) -> str:
 
 def static_address(filename: str) -> str:
     """A static file's address, which changes with its content, so browsers may keep it."""
-    path = f"{current_app.static_folder}/{filename}"
-    known: dict[str, str] = current_app.extensions.setdefault("static_versions", {})
-    if filename not in known:
+    known: dict[tuple[str, str], str] = current_app.extensions.setdefault("static_addresses", {})
+    place = (request.script_root, filename)
+    if place not in known:
         from hashlib import sha256
 
-        with open(path, "rb") as content:
-            known[filename] = sha256(content.read()).hexdigest()[:12]
-    return url_for("static", filename=filename, v=known[filename])
+        with open(f"{current_app.static_folder}/{filename}", "rb") as content:
+            version = sha256(content.read()).hexdigest()[:12]
+        known[place] = url_for("static", filename=filename, v=version)
+    return known[place]
 
 
 def money(amount_fen: int) -> str:
