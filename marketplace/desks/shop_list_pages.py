@@ -15,7 +15,7 @@ from marketplace.catalog.listing import Filters
 from marketplace.catalog.schemas import ProductFilter
 from marketplace.catalog.search import MAX_QUERY
 from marketplace.clock import today
-from marketplace.desks.shop_views import Facets
+from marketplace.desks.shop_facets import Facets
 from marketplace.values import MAX_FEN, yuan
 from marketplace.web.pages import day_text, here, long_day
 from marketplace.web.sheets import Column, sheet_response

@@ -6,7 +6,7 @@ Without a session these pages hold nothing of the visitor, so that they may be k
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,7 @@ from marketplace.catalog.listing import Filters
 from marketplace.clock import today
 from marketplace.config import Settings
 from marketplace.database import db
+from marketplace.desks import shop_facets
 from marketplace.desks import shop_house_views as house
 from marketplace.desks import shop_views as views
 from marketplace.desks.policy_text_pages import policy_text
@@ -28,7 +29,7 @@ from marketplace.desks.signs import sign_of
 from marketplace.desks.sources import public_source
 from marketplace.errors import RuleViolation
 from marketplace.trace import codes, photos
-from marketplace.web.edge import public
+from marketplace.web.edge import current_actor, public
 from marketplace.web.forms import Shown, form, posted, uploaded
 from marketplace.web.pages import page
 from marketplace.web.sheets import MAX_ROWS
@@ -86,10 +87,7 @@ def home() -> str:
 def catalogue() -> Shown:
     """The catalogue: filters with counts, search, order, pages; `format=xlsx` gives all of it as a file."""
     wished, session = wish(), db.session()
-    known = replace(wished.filters, sort="relevance")
-    facets = house.lately(
-        session, "facets", (known, today()), _seconds(FACETS_SECONDS), lambda: views.facets(session, known)
-    )
+    facets = shop_facets.facets(session, wished.filters, _groups(wished.filters))
     conditions = tags(wished, facets)
     if request.args.get("format") == "xlsx":
         everything = listing.list_products(session, wished.filters, limit=MAX_ROWS)
@@ -107,6 +105,15 @@ def catalogue() -> Shown:
         briefs=views.lots_in_brief(session, ids, wished.filters.deliver_on or today()),
         places=views.places(session, wished.filters.q) if wished.filters.q else [],
         sign_of=sign_of,
+    )
+
+
+def _groups(filters: Filters) -> Sequence[shop_facets.Group]:
+    """Those who are signed in see groups of the last seconds; a page that is kept for others begins with fresh ones."""
+    session, shared = db.session(), shop_facets.unfiltered(filters)
+    seconds = 0.0 if current_actor().user_id is None else _seconds(FACETS_SECONDS)
+    return house.lately(
+        session, "facets", (shared, today()), seconds, lambda: shop_facets.groups(session, shared)
     )
 
 

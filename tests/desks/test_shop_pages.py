@@ -23,8 +23,8 @@ from sqlalchemy import event
 from marketplace.catalog.listing import Filters, list_products
 from marketplace.clock import today
 from marketplace.database import db
+from marketplace.desks import shop_facets
 from marketplace.desks import shop_house_views as house
-from marketplace.desks import shop_views as views
 from tests.desks.spreadsheets import sheet_rows
 from tests.desks.trading import ORIGIN, Trader, Visitor
 
@@ -149,7 +149,7 @@ def test_pages_ask_a_constant_number_of_queries(app: Flask, things: dict[str, An
 def test_counts_beside_filters_are_those_of_the_lists_they_lead_to(client: FlaskClient, app: Flask) -> None:
     with app.app_context():
         for chosen in (Filters(), Filters(q="苹果"), Filters(county="620826", eligible=True)):
-            counted = views.facets(db.session(), chosen)
+            counted = shop_facets.facets(db.session(), chosen)
             everything = list_products(db.session(), chosen, limit=1000)["items"]
             assert counted.total == len(everything)
             assert counted.sellers == len({item["seller"]["id"] for item in everything})
