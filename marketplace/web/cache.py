@@ -4,9 +4,9 @@ Only GET without Cookie and Authorization is kept, of the front page and under `
 200. The key is path, query and Accept-Language. Of several requests for one key at the same time, one is computed and
 the others wait for it.
 
-Products and the story of a lot say which ids they show, so they are kept up to 5 minutes of one day, until a fact
-names one of these ids (`watching.py`), and for READ_CACHE_SECONDS whatever happens, but the story. A list that is
-chosen by stock or eligibility leaves out what it doesn't name, so it only ages.
+Products, the catalogue and the story of a lot say which ids they show, so they are kept up to 5 minutes of one day,
+until a fact names one of these ids (`watching.py`), and for READ_CACHE_SECONDS whatever happens, but the story. A list
+that is chosen by stock or eligibility leaves out what it doesn't name, and a file names nothing, so these only age.
 
 Recall, hold and take-down are live (`generation.py`): workers of this machine see them with their next request. Other
 machines follow within READ_CACHE_SECONDS; for the story of a lot, which must be live everywhere, before the act
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 CACHED = ("/api/v1/products", "/api/v1/regions", "/products", "/sellers", "/counties", "/suggest")
-# Products, one product, or the story of one lot.
-WATCHED = re.compile(r"/api/v1/(?:products(?:/[0-9a-f-]{36})?|(trace)/[^/]{1,64})")
-_UNNAMED = re.compile(r"(?:^|&)(?:available|eligible)=")
+# Products, one product, the story of one lot, or the catalogue.
+WATCHED = re.compile(r"/api/v1/(?:products(?:/[0-9a-f-]{36})?|(trace)/[^/]{1,64})|/products")
+_UNNAMED = re.compile(r"(?:^|&)(?:available|eligible|format)=")
 MAX_ENTRIES = 20_000
 MAX_BYTES = 64_000_000
 MAX_ENTRY_BYTES = 2_000_000

@@ -193,7 +193,7 @@ def get(layer: Any, path: str) -> bytes:
     return b"".join(run_wsgi_app(layer, EnvironBuilder(path).get_environ())[0])
 
 
-@pytest.mark.parametrize("path", ["/api/v1/trace/1K7QM-2V9XA", "/api/v1/products/{}"])
+@pytest.mark.parametrize("path", ["/api/v1/trace/1K7QM-2V9XA", "/api/v1/products/{}", "/products"])
 def test_an_answer_is_kept_until_something_in_it_changes(
     tmp_path: Path, watch: Watch, products: list[UUID], path: str
 ) -> None:
@@ -233,16 +233,18 @@ def test_an_answer_that_was_begun_before_a_change_is_dropped_after_it(
     assert told.calls == 2
 
 
+@pytest.mark.parametrize("path", ["/api/v1/products", "/products"])
 @pytest.mark.parametrize(
-    ("query", "calls"), [("", 1), ("?sort=price", 1), ("?available=true", 2), ("?q=a&eligible=1", 2)]
+    ("query", "calls"),
+    [("", 1), ("?sort=price", 1), ("?available=true", 2), ("?q=a&eligible=1", 2), ("?format=xlsx", 2)],
 )
 def test_a_list_that_leaves_out_what_it_does_not_name_only_ages(
-    tmp_path: Path, watch: Watch, query: str, calls: int
+    tmp_path: Path, watch: Watch, path: str, query: str, calls: int
 ) -> None:
     told = Told()
     layer = ReadCache(told, 0.05, Generation(tmp_path), watch)
     for _ in range(2):
-        get(layer, "/api/v1/products" + query)
+        get(layer, path + query)
         time.sleep(0.06)
     assert told.calls == calls
 
