@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 
 from marketplace.accounts.models import Organisation
 from marketplace.actors import Actor, Permission
-from marketplace.catalog.models import Product
+from marketplace.catalog.models import Lot, Product
 from marketplace.channels.statement_models import Statement, StatementDispute, StatementLine
 from marketplace.channels.statement_rules import Charge
 from marketplace.errors import NotFound
@@ -21,9 +21,9 @@ _CHANNEL, _SELLER = aliased(Organisation), aliased(Organisation)
 
 
 def visible(actor: Actor) -> sa.ColumnElement[bool]:
-    """Own statements of either side; the office that keeps the agreements reads all."""
+    """Own statements of either side; the office that keeps the agreements reads all, a county's those of its sellers."""
     if actor.can(Permission.CHANNEL_MANAGE):
-        return sa.true()
+        return Statement.seller_id.in_(sorted(actor.subordinate_ids)) if actor.of_county else sa.true()
     return sa.or_(Statement.channel_id == actor.organisation_id, Statement.seller_id == actor.organisation_id)
 
 
@@ -59,8 +59,9 @@ def statement_view(session: Session, statement_id: UUID) -> dict[str, Any]:
         _heads().where(Statement.id == statement_id).execution_options(populate_existing=True)
     ).one()
     lines = session.execute(
-        sa.select(StatementLine, Product.sku, Product.name, Product.spec, Product.pack_unit)
+        sa.select(StatementLine, Product.sku, Product.name, Product.spec, Product.pack_unit, Lot.trace_code)
         .join(Product, Product.id == StatementLine.product_id)
+        .join(Lot, Lot.id == StatementLine.lot_id)
         .where(StatementLine.statement_id == statement_id)
         .order_by(StatementLine.position)
     )
@@ -81,6 +82,7 @@ def statement_view(session: Session, statement_id: UUID) -> dict[str, Any]:
                 "source_id": line.source_id,
                 "product_id": line.product_id,
                 "lot_id": line.lot_id,
+                "trace_code": trace_code,
                 "sku": sku,
                 "name": f"{name} {spec}",
                 "unit": unit,
@@ -88,13 +90,14 @@ def statement_view(session: Session, statement_id: UUID) -> dict[str, Any]:
                 "unit_price_fen": line.unit_price_fen,
                 "amount_fen": line.amount_fen,
             }
-            for line, sku, name, spec, unit in lines
+            for line, sku, name, spec, unit, trace_code in lines
         ],
         "disputes": [
             {
                 "id": dispute.id,
                 "line_id": dispute.line_id,
                 "raised_by": dispute.raised_by,
+                "side": "channel" if dispute.raised_by == row[0].channel_id else "seller",
                 "quantity": dispute.quantity,
                 "reason": dispute.reason,
                 "state": dispute.state.value,
@@ -148,7 +151,9 @@ def _head(row: Any) -> dict[str, Any]:
         "issued_at": statement.issued_at,
         "channel_agreed_at": statement.channel_agreed_at,
         "seller_agreed_at": statement.seller_agreed_at,
+        "agreed_at": statement.agreed_at,
         "settled_at": statement.settled_at,
         "paid_on": statement.paid_on,
         "bank_reference": statement.bank_reference,
+        "version": statement.version,
     }

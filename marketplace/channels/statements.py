@@ -1,4 +1,4 @@
-"""结算单: issued after a period's end, agreed on by both sides, settled when its payment stands in the seller's bank."""
+"""结算单: issued after a period's end and agreed on by both sides; statement_paying.py settles it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from marketplace.clock import business_day
 from marketplace.errors import AlreadyThere, NotFound, RuleViolation, WrongState
 from marketplace.numbering import Series, next_number
 from marketplace.orders.states import move
-from marketplace.payments.rules import plain_number, slip_errors
 from marketplace.quota.statement_books import digest_of
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
 from marketplace.values import uuid7
@@ -43,8 +42,11 @@ def issue_statement(
 
     Raises NotFound without an agreement of consignment, RuleViolation (`invalid`) before the period has ended,
     AlreadyThere (`already-there`) for the same period, WrongState (`wrong-state`) when there is nothing to charge.
+    A county's office issues those of its own sellers.
     """
     with transaction(actor, Permission.CHANNEL_MANAGE, once) as tx:
+        if actor.of_county and seller_id not in actor.subordinate_ids:
+            raise NotFound
         # The channel's agreements are locked, so that two statements cannot charge the same report.
         agreements = _agreements(tx.session, channel_id, lock=True)
         first, last = _days(agreements, period)
@@ -158,34 +160,7 @@ def agree_statement(actor: Actor, statement_id: UUID, *, once: Once = NO_ONCE) -
         return tx.answer(statement_views.statement_view(tx.session, row.id))
 
 
-def settle_statement(
-    actor: Actor, statement_id: UUID, *, paid_on: date, bank_reference: str, once: Once = NO_ONCE
-) -> Reply:
-    """The seller has the money of an agreed statement in his bank (到账): the whole amount, by one transfer.
-
-    Raises NotFound for all but its seller, RuleViolation (`invalid`), WrongState (`wrong-state`).
-    """
-    with transaction(actor, Permission.PAYMENT_CONFIRM, once) as tx:
-        row = lock_statement(tx, statement_id)
-        if actor.organisation_id != row.seller_id:
-            raise NotFound
-        reference, today = plain_number(bank_reference), business_day(tx.started_at)
-        errors = slip_errors(
-            bank_reference=reference, paid_on=paid_on, opened_on=business_day(row.issued_at), today=today
-        )
-        if errors:
-            raise RuleViolation(errors=errors)
-        row.state = move(STATEMENT_MOVES, row.state, "settle")
-        row.settled_at, row.paid_on, row.bank_reference = tx.started_at, paid_on, reference
-        row.version += 1
-        record(
-            tx, "statement.settled", row, occurred_on=today.isoformat(), paid_on=paid_on.isoformat(),
-            amount_fen=row.total_fen,
-        )  # fmt: skip
-        return tx.answer(statement_views.statement_view(tx.session, row.id))
-
-
-# Shared with statement_disputes.py.
+# Shared with statement_disputes.py and statement_paying.py.
 
 
 def permission_of(actor: Actor) -> Permission:

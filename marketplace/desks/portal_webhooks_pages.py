@@ -26,7 +26,7 @@ blp = Blueprint("portal_webhooks", __name__)
 blueprints = [blp]
 
 # What a channel's systems wait for; any other kind can be named by program.
-KINDS = ("order.*", "change_request.*", "invoice.*", "payment.*", "lot.*", "channel.*")
+KINDS = ("order.*", "change_request.*", "invoice.*", "payment.*", "lot.*", "channel.*", "statement.*")
 
 
 class AddressIn(InSchema):

@@ -37,6 +37,7 @@ CHANNEL_WORDS: Mapping[str, Mapping[str, str]] = {
         "payment.*": N_("付款"),
         "lot.*": N_("批次停售与召回"),
         "channel.*": N_("协议、价格与上下架"),
+        "statement.*": N_("结算单"),
     },
     "delivery_state": {
         "pending": N_("待送"),
@@ -79,6 +80,7 @@ CHANNEL_FACTS: Mapping[str, str] = {
     "statement.disputed": N_("对结算单提异议"),
     "statement.answered": N_("答复结算单异议"),
     "statement.agreed": N_("同意结算单"),
+    "statement.declared": N_("渠道申报结算付款"),
     "statement.settled": N_("结算单已结清"),
 }
 

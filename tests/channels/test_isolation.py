@@ -15,8 +15,10 @@ import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
-from marketplace.actors import Permission
+from marketplace.actors import Door, Permission, system
+from marketplace.channels import statements
 from marketplace.channels.states import SCOPE_PERMISSIONS, Scope
+from tests.channels.consigned import LAST_DAY, PERIOD, open_shop
 from tests.channels.partner import Program, new_key, order_body
 from tests.channels.sent import sent_order
 
@@ -32,12 +34,36 @@ MAKERS: dict[str, tuple[Callable[[Program], str], str]] = {
         "00000000-0000-7000-8000-000000000000",
     ),
     "trace_code": (lambda p: _trace_code(p), "PLNOSUCHCODE"),
+    "statement_id": (lambda p: str(_statement(p)["id"]), "00000000-0000-7000-8000-000000000000"),
+    "dispute_id": (lambda p: _dispute(p), "00000000-0000-7000-8000-000000000000"),
     "webhook_id": (lambda p: _webhook(p), "00000000-0000-7000-8000-000000000000"),
     "delivery_id": (
         lambda p: str(p.post(f"/webhooks/{_webhook(p)}/ping", {}, 202)["id"]),
         "00000000-0000-7000-8000-000000000000",
     ),
 }
+
+
+def _statement(program: Program) -> Any:
+    """The channel's statement of last month, made once."""
+    found = program.get("/statements")["items"]
+    if not found:
+        app = program.client.application
+        url = app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"]
+        with psycopg.connect(url, autocommit=True) as owner, app.app_context():
+            shop = open_shop(owner)
+            shop.report(LAST_DAY, (3, 1000))
+            statements.issue_statement(
+                system(Door.JOB), channel_id=shop.channel, seller_id=shop.seller, period=PERIOD
+            )
+        found = program.get("/statements")["items"]
+    return program.get(f"/statements/{found[0]['id']}")
+
+
+def _dispute(program: Program) -> str:
+    made = _statement(program)
+    body = {"line_id": made["lines"][0]["id"], "quantity": 2, "reason": "x"}
+    return str(program.post(f"/statements/{made['id']}/disputes", body)["disputes"][0]["id"])
 
 
 def _paper(program: Program) -> str:
@@ -57,6 +83,11 @@ def _webhook(program: Program) -> str:
 # Bodies of unsafe routes with an object in their path, so that the object is looked up at all.
 BODIES: dict[str, Any] = {
     "partner_orders.cancel_order": {"reason": "x"},
+    "partner_statements.dispute_line": {
+        "line_id": "00000000-0000-7000-8000-000000000000", "quantity": 1, "reason": "x",
+    },
+    "partner_statements.answer_dispute": {"accept": True},
+    "partner_statements.declare_transfer": {"paid_on": "2026-11-02", "bank_reference": "ISO-0001"},
     "partner_sandbox.sandbox_spoil": {"quantity": 1},
     "partner_orders.reduce_order": {
         "reason": "x", "lines": [{"line_id": "00000000-0000-7000-8000-000000000000", "quantity": 1}],

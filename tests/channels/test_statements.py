@@ -14,6 +14,7 @@ from flask import Flask
 from marketplace.actors import Door, system
 from marketplace.channels import jobs, statements
 from marketplace.channels.statement_disputes import answer_dispute, raise_dispute
+from marketplace.channels.statement_paying import settle_statement
 from marketplace.clock import today
 from marketplace.errors import AlreadyThere, Forbidden, MarketplaceError, NotFound, RuleViolation, WrongState
 from tests.channels.consigned import LAST_DAY, PERIOD, Shop, open_shop
@@ -84,10 +85,8 @@ def test_a_month_is_disputed_corrected_agreed_and_settled_equal_to_the_ledger(
     assert statements.agree_statement(channel, key).result["state"] == "issued"
     assert statements.agree_statement(seller, key).result["state"] == "agreed"
     with pytest.raises(Forbidden):
-        statements.settle_statement(
-            channel, key, paid_on=today(), bank_reference="BK0001"
-        )  # its seller says so
-    settled = statements.settle_statement(seller, key, paid_on=today(), bank_reference="BK0001").result
+        settle_statement(channel, key, paid_on=today(), bank_reference="BK0001")  # its seller says so
+    settled = settle_statement(seller, key, paid_on=today(), bank_reference="BK0001").result
 
     assert settled["state"] == "settled"
     assert shop.ledger("receivable", shop.seller) == shop.ledger("payable", shop.channel) == 0

@@ -1,0 +1,91 @@
+"""An agreed statement is paid by one transfer: the channel says which, its seller confirms that the money came (到账)."""
+
+from __future__ import annotations
+
+from datetime import date
+from uuid import UUID
+
+from marketplace.actors import Actor, Permission
+from marketplace.channels import statement_views
+from marketplace.channels.statement_models import Statement
+from marketplace.channels.statements import lock_statement, record
+from marketplace.channels.states import STATEMENT_MOVES
+from marketplace.clock import business_day
+from marketplace.errors import NotFound, RuleViolation, WrongState
+from marketplace.orders.states import move
+from marketplace.payments.rules import plain_number, slip_errors
+from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
+
+
+def declare_transfer(
+    actor: Actor, statement_id: UUID, *, paid_on: date, bank_reference: str, once: Once = NO_ONCE
+) -> Reply:
+    """The channel says by which transfer it paid an agreed statement; its seller confirms it or waits for it.
+
+    Said again, it takes the place of what was said before, until the seller confirmed. Raises NotFound for all but its
+    channel, RuleViolation (`invalid`), WrongState (`wrong-state`), also where the channel owes nothing.
+    """
+    with transaction(actor, Permission.CHANNEL_STATEMENTS, once) as tx:
+        row = lock_statement(tx, statement_id)
+        if actor.organisation_id != row.channel_id:
+            raise NotFound
+        move(STATEMENT_MOVES, row.state, "settle")
+        if row.total_fen <= 0:
+            raise WrongState("这张结算单渠道不用付款")
+        day = _put_transfer(tx, row, paid_on, bank_reference)
+        row.version += 1
+        record(tx, "statement.declared", row, paid_on=day.isoformat(), amount_fen=row.total_fen)
+        return tx.answer(statement_views.statement_view(tx.session, row.id))
+
+
+def settle_statement(
+    actor: Actor,
+    statement_id: UUID,
+    *,
+    paid_on: date | None = None,
+    bank_reference: str | None = None,
+    once: Once = NO_ONCE,
+) -> Reply:
+    """The seller has the money of an agreed statement in his bank (到账): the whole amount, by one transfer.
+
+    What is not given is taken from the channel's slip. Raises NotFound for all but its seller, RuleViolation (`invalid`),
+    WrongState (`wrong-state`).
+    """
+    with transaction(actor, Permission.PAYMENT_CONFIRM, once) as tx:
+        row = lock_statement(tx, statement_id)
+        if actor.organisation_id != row.seller_id:
+            raise NotFound
+        row.state = move(STATEMENT_MOVES, row.state, "settle")
+        day = _put_transfer(tx, row, paid_on or row.paid_on, bank_reference or row.bank_reference)
+        row.settled_at = tx.started_at
+        row.version += 1
+        record(
+            tx, "statement.settled", row, occurred_on=business_day(tx.started_at).isoformat(),
+            paid_on=day.isoformat(), amount_fen=row.total_fen,
+        )  # fmt: skip
+        return tx.answer(statement_views.statement_view(tx.session, row.id))
+
+
+def _put_transfer(tx: Transaction, row: Statement, paid_on: date | None, bank_reference: str | None) -> date:
+    """Note on a statement the transfer that pays it; the day on which it is paid.
+
+    A statement of nothing is paid by none. Raises RuleViolation (`invalid`).
+    """
+    today = business_day(tx.started_at)
+    if row.total_fen == 0:
+        return today
+    if paid_on is None or bank_reference is None:
+        missing = [("paid_on", paid_on, "请写付款日期"), ("bank_reference", bank_reference, "请写银行流水号")]
+        raise RuleViolation(
+            errors=[
+                {"pointer": f"#/{name}", "detail": detail} for name, value, detail in missing if value is None
+            ]
+        )
+    reference = plain_number(bank_reference)
+    errors = slip_errors(
+        bank_reference=reference, paid_on=paid_on, opened_on=business_day(row.issued_at), today=today
+    )
+    if errors:
+        raise RuleViolation(errors=errors)
+    row.paid_on, row.bank_reference = paid_on, reference
+    return paid_on

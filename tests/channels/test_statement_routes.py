@@ -1,0 +1,135 @@
+"""A statement by the routes of both sides, from its issue to the money in the seller's bank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+
+from marketplace.clock import today
+from tests.channels.consigned import LAST_DAY, PERIOD, Shop, open_shop
+from tests.channels.partner import Program
+from tests.traded import bearer
+
+OFFICE, ISSUE = "county.office", {"channel_code": "ORG-CH-WQ", "period": PERIOD}
+
+
+class House:
+    """Calls of people under /api/v1."""
+
+    def __init__(self, app: Flask) -> None:
+        self.client, self.headers = app.test_client(), bearer(app)
+
+    def ask(self, method: str, path: str, user: str, body: Any = None, status: int = 200) -> Any:
+        answer = self.client.open(f"/api/v1{path}", method=method, json=body, headers=self.headers(user))
+        assert answer.status_code == status, answer.get_data(as_text=True)
+        return answer.get_json()
+
+
+@pytest.fixture
+def shop(fresh_app: Flask) -> Iterator[Shop]:
+    url = fresh_app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"]
+    with psycopg.connect(url, autocommit=True) as owner:
+        yield open_shop(owner)
+
+
+def counted(shop: Shop) -> Any:
+    return shop.owner.execute(
+        "select count(*), (select count(*) from fact where kind like 'statement.%%') from statement"
+    ).fetchone()
+
+
+def seller_name(shop: Shop) -> str:
+    row = shop.owner.execute(
+        "select username from app_user where organisation_id = %s order by id limit 1", [shop.seller]
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def test_a_statement_goes_from_its_issue_to_settled_by_routes(fresh_app: Flask, shop: Shop) -> None:
+    shop.report(LAST_DAY - timedelta(days=3), (10, 4180), (2, 3900))
+    program, house, seller = Program(fresh_app), House(fresh_app), seller_name(shop)
+    issued = house.ask("POST", "/statements", OFFICE, {**ISSUE, "seller_id": str(shop.seller)}, 201)
+    path, total = f"/statements/{issued['id']}", 10 * 4180 + 2 * 3900
+
+    assert [s["number"] for s in program.get("/statements", period=PERIOD)["items"]] == [issued["number"]]
+    assert program.get("/statements", state="agreed")["items"] == []
+    assert program.get("/statements", 422, period="2026-13")["errors"][0]["parameter"] == "period"
+    shown = program.get(path)
+    assert shown == house.ask("GET", path, seller) == house.ask("GET", path, OFFICE)
+    assert (shown["total_fen"], [line["amount_fen"] for line in shown["lines"]]) == (total, [41_800, 7_800])
+
+    line = shown["lines"][0]["id"]
+    wish = {"line_id": line, "quantity": 8, "reason": "少收两箱"}
+    problem = program.post(f"{path}/disputes", {**wish, "quantity": 10}, 422)
+    assert problem["errors"][0]["pointer"] == "#/quantity"
+    disputed = program.post(f"{path}/disputes", wish)
+    assert (disputed["state"], disputed["disputes"][0]["side"]) == ("disputed", "channel")
+    assert program.post(f"{path}/agree", None, 409)["type"].endswith("wrong-state")
+    answer = f"{path}/disputes/{disputed['disputes'][0]['id']}/answer"
+    corrected = house.ask("POST", answer, seller, {"accept": True})
+    assert (corrected["state"], corrected["total_fen"]) == ("issued", total - 2 * 4180)
+
+    assert program.post(f"{path}/agree", None)["state"] == "issued"
+    transfer = {"paid_on": today().isoformat(), "bank_reference": "bk 0001"}
+    assert program.post(f"{path}/transfer", transfer, 409)["type"].endswith("wrong-state")
+    assert house.ask("POST", f"{path}/agree", seller)["state"] == "agreed"
+    refused = house.ask("POST", f"{path}/settle", seller, {}, 422)
+    assert [e["pointer"] for e in refused["errors"]] == ["#/paid_on", "#/bank_reference"]
+    tomorrow = (today() + timedelta(days=2)).isoformat()
+    assert program.post(f"{path}/transfer", {**transfer, "paid_on": tomorrow}, 422)["errors"]
+    declared = program.post(f"{path}/transfer", transfer)
+    assert (declared["state"], declared["bank_reference"]) == ("agreed", "BK0001")
+    settled = house.ask("POST", f"{path}/settle", seller, {})
+
+    assert (settled["state"], settled["paid_on"], settled["bank_reference"]) == (
+        "settled", transfer["paid_on"], "BK0001",
+    )  # fmt: skip
+    assert program.post(f"{path}/transfer", transfer, 409)["type"].endswith("wrong-state")
+    assert shop.ledger("bank", shop.seller) == -shop.ledger("paid", shop.channel) == total - 2 * 4180
+    assert shop.ledger("receivable", shop.seller) == shop.ledger("payable", shop.channel) == 0
+    assert counted(shop) == (1, 7)
+    assert "statement" not in str(fresh_app.test_cli_runner().invoke(args=["verify"]).output)
+
+
+def test_a_repeat_with_the_same_key_disputes_once(fresh_app: Flask, shop: Shop) -> None:
+    shop.report(LAST_DAY, (10, 4180))
+    house = House(fresh_app)
+    issued = house.ask("POST", "/statements", OFFICE, {**ISSUE, "seller_id": str(shop.seller)}, 201)
+    program, path = Program(fresh_app), f"/statements/{issued['id']}/disputes"
+    body = {"line_id": issued["lines"][0]["id"], "quantity": 0, "reason": "没有卖过"}
+
+    first, again = (program.send(path, body, {"Idempotency-Key": "statement-1"}) for _ in range(2))
+
+    assert (first.status_code, again.headers["Idempotent-Replayed"]) == (200, "true")
+    assert first.get_data() == again.get_data()
+    assert counted(shop) == (1, 2)
+
+
+def test_nothing_owed_is_settled_without_a_transfer_and_what_the_seller_owes_is_not_the_channels_to_pay(
+    fresh_app: Flask, shop: Shop
+) -> None:
+    before = LAST_DAY.replace(day=1) - timedelta(days=1)
+    shop.report(before, (5, 1000), (-5, 1000))
+    shop.report(LAST_DAY, (-2, 1000), red=True)
+    house, seller, program = House(fresh_app), seller_name(shop), Program(fresh_app)
+    states = []
+    for period in (before.isoformat()[:7], PERIOD):
+        body = {**ISSUE, "period": period, "seller_id": str(shop.seller)}
+        path = f"/statements/{house.ask('POST', '/statements', OFFICE, body, 201)['id']}"
+        program.post(f"{path}/agree", None)
+        house.ask("POST", f"{path}/agree", seller)
+        transfer = {"paid_on": today().isoformat(), "bank_reference": "BK0002"}
+        assert program.post(f"{path}/transfer", transfer, 409)["type"].endswith("wrong-state")
+        given = {} if period != PERIOD else transfer
+        settled = house.ask("POST", f"{path}/settle", seller, given)
+        states.append((settled["state"], settled["total_fen"], settled["paid_on"]))
+
+    assert states == [("settled", 0, None), ("settled", -2000, today().isoformat())]
+    assert shop.ledger("bank", shop.seller) == -2000
+    assert "statement" not in str(fresh_app.test_cli_runner().invoke(args=["verify"]).output)
