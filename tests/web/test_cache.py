@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from marketplace.actors import Permission, system
@@ -18,6 +19,9 @@ from marketplace.web import cache
 from marketplace.web.cache import ReadCache
 from marketplace.web.generation import Generation
 from tests.web.conftest import MakeApp
+
+# Seconds that no test takes, however busy the machine is.
+LONG = 3600.0
 
 
 class Source:
@@ -47,17 +51,18 @@ def get(layer: Any, path: str = "/api/v1/products", **kwargs: Any) -> tuple[byte
 
 def test_a_public_read_is_computed_once_and_sent_with_a_request_id_of_its_own(tmp_path: Path) -> None:
     source = Source()
-    layer = ReadCache(source, 2.0, Generation(tmp_path))
+    layer = ReadCache(source, LONG, Generation(tmp_path))
+    begun = time.monotonic()
     first, second = get(layer), get(layer)
     assert (first[0], second[0]) == (b"body1", b"body1")
     assert source.calls == 1
     assert first[2]["X-Request-Id"] != second[2]["X-Request-Id"]
-    assert second[2]["Age"] == "0"
+    assert 0 <= int(second[2]["Age"]) <= time.monotonic() - begun
     assert len(second[2].getlist("X-Request-Id")) == 1
 
 
 def test_path_query_and_language_are_told_apart(tmp_path: Path) -> None:
-    layer = ReadCache(Source(), 2.0, Generation(tmp_path))
+    layer = ReadCache(Source(), LONG, Generation(tmp_path))
     bodies = [
         get(layer)[0],
         get(layer, query_string="q=a")[0],
@@ -68,7 +73,7 @@ def test_path_query_and_language_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_whoever_says_who_he_is_gets_a_computed_answer(tmp_path: Path) -> None:
-    layer = ReadCache(Source(), 2.0, Generation(tmp_path))
+    layer = ReadCache(Source(), LONG, Generation(tmp_path))
     get(layer)
     assert get(layer, headers={"Authorization": "Bearer x"})[0] == b"body2"
     assert get(layer, headers={"Cookie": "a=b"})[0] == b"body3"
@@ -78,7 +83,7 @@ def test_whoever_says_who_he_is_gets_a_computed_answer(tmp_path: Path) -> None:
 
 
 def test_what_a_code_opens_is_never_kept(tmp_path: Path) -> None:
-    layer = ReadCache(Source(), 2.0, Generation(tmp_path))
+    layer = ReadCache(Source(), LONG, Generation(tmp_path))
     for path in ("/api/v1/trace/ABC", "/t/ABC", "/api/v1/orders"):
         assert get(layer, path)[0] != get(layer, path)[0]
 
@@ -93,7 +98,7 @@ def test_errors_private_answers_and_cookies_are_not_kept(tmp_path: Path) -> None
             Source(headers=[("Set-Cookie", "a=b")]),
         )
     ):
-        layer = ReadCache(source, 2.0, Generation(tmp_path / str(n)))
+        layer = ReadCache(source, LONG, Generation(tmp_path / str(n)))
         get(layer)
         get(layer)
         assert source.calls == 2
@@ -109,8 +114,8 @@ def test_an_answer_ages_out(tmp_path: Path) -> None:
 
 def test_a_purge_is_seen_by_another_worker_at_once(tmp_path: Path) -> None:
     one, other = Source(), Source()
-    here = ReadCache(one, 2.0, Generation(tmp_path))
-    there = ReadCache(other, 2.0, Generation(tmp_path))
+    here = ReadCache(one, LONG, Generation(tmp_path))
+    there = ReadCache(other, LONG, Generation(tmp_path))
     get(here)
     get(there)
     Generation(tmp_path).advance()
@@ -127,7 +132,7 @@ def test_an_answer_begun_before_a_purge_is_not_kept(tmp_path: Path) -> None:
             generation.advance()
         return source(environ, start)
 
-    layer = ReadCache(application, 2.0, generation)
+    layer = ReadCache(application, LONG, generation)
     assert get(layer)[0] == b"body1"
     assert get(layer)[0] == b"body2"
 
@@ -135,7 +140,7 @@ def test_an_answer_begun_before_a_purge_is_not_kept(tmp_path: Path) -> None:
 def test_of_many_at_once_one_computes(tmp_path: Path) -> None:
     source = Source()
     source.delay = 0.1
-    layer = ReadCache(source, 2.0, Generation(tmp_path))
+    layer = ReadCache(source, LONG, Generation(tmp_path))
     with ThreadPoolExecutor(8) as pool:
         bodies = set(pool.map(lambda _: get(layer)[0], range(8)))
     assert bodies == {b"body1"}
@@ -145,15 +150,16 @@ def test_of_many_at_once_one_computes(tmp_path: Path) -> None:
 def test_when_the_one_fails_the_others_compute_for_themselves(tmp_path: Path) -> None:
     source = Source("500 ERROR")
     source.delay = 0.05
-    layer = ReadCache(source, 2.0, Generation(tmp_path))
+    layer = ReadCache(source, LONG, Generation(tmp_path))
     with ThreadPoolExecutor(4) as pool:
         statuses = list(pool.map(lambda _: get(layer)[1], range(4)))
     assert statuses == ["500 ERROR"] * 4
 
 
-def test_the_cache_is_bounded(tmp_path: Path) -> None:
+def test_the_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = Source()
-    layer = ReadCache(source, 2.0, Generation(tmp_path))
+    monkeypatch.setattr(cache, "MAX_ENTRIES", 100)
+    layer = ReadCache(source, LONG, Generation(tmp_path))
     for n in range(cache.MAX_ENTRIES + 10):
         get(layer, query_string=f"n={n}")
     assert len(layer._kept) == cache.MAX_ENTRIES
