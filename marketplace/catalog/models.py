@@ -44,6 +44,8 @@ class MovementKind(StrEnum):
     STOCKTAKE = "stocktake"
     OWN_USE = "own_use"
     TRANSFER = "transfer"
+    # At a channel's shop; a red entry takes it back.
+    SOLD = "sold"
 
 
 class Category(Base):

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.channels.states import BorneBy
+from marketplace.channels.states import BorneBy, CountCause
 from marketplace.database import Base, choice, row_id, uuid_pk
 
 
@@ -85,5 +85,6 @@ class StockCountLine(Base):
     spoilage: Mapped[int] = mapped_column(default=0)
     loss: Mapped[int] = mapped_column(default=0)
     borne_by: Mapped[BorneBy] = choice(BorneBy, "count_borne_by")
+    cause: Mapped[CountCause | None] = choice(CountCause, "count_cause", nullable=True)
     unit_price_fen: Mapped[int]
     amount_fen: Mapped[int]

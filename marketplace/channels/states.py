@@ -71,6 +71,17 @@ class BorneBy(StrEnum):
     CARRIER = "carrier"
 
 
+class CountCause(StrEnum):
+    """Why packs at a shop are fewer, or more, than its books say."""
+
+    ROTTEN = "rotten"
+    EXPIRED = "expired"
+    DAMAGED = "damaged"
+    STOLEN = "stolen"
+    MISCOUNTED = "miscounted"
+    UNKNOWN = "unknown"
+
+
 class StatementState(StrEnum):
     ISSUED = "issued"
     DISPUTED = "disputed"

@@ -118,6 +118,21 @@ _DISPUTES = (
     "select id::text, statement_id::text, line_id::text, raised_by::text, state from statement_dispute"
 )
 
+_SALES = """
+    select id::text, channel_id::text, place_id::text, business_day::text, version, red, corrects_id::text, total_fen
+    from sales_report
+"""
+_SALES_NAMES = ("channel_id", "place_id", "business_day", "version", "red", "corrects_id", "total_fen")
+_SALES_LINES = """
+    select r.report_id::text, r.position, r.seller_id::text, r.product_id::text, r.lot_id::text, s.lot_id::text,
+           s.place_id::text, r.quantity, r.unit_price_fen, r.amount_fen, r.retail_fen
+    from sales_report_line r join stock s on s.id = r.stock_id
+"""
+_SALES_LINE_NAMES = (
+    "seller_id", "product_id", "lot_id", "lot of stock_id", "place of stock_id", "quantity", "unit_price_fen",
+    "amount_fen", "retail_fen",
+)  # fmt: skip
+
 Row = tuple[Hashable, tuple[Any, ...]]
 
 
@@ -207,6 +222,7 @@ def compare_tables(connection: sa.Connection, rebuilt: Rebuilt, differences: lis
     )
     _compare_declarations(comparison, rebuilt)
     _compare_statements(comparison, rebuilt)
+    _compare_shops(comparison, rebuilt)
     return Sizes(stock_rows, entries, lines, _compare_money(comparison, rebuilt))
 
 
@@ -249,6 +265,24 @@ def _compare_statements(comparison: _Comparison, rebuilt: Rebuilt) -> None:
     ):
         rows = ((row[0], tuple(row[1:])) for row in comparison.rows(statement))
         comparison.table(name, names, rows, expected, tuple)
+
+
+def _compare_shops(comparison: _Comparison, rebuilt: Rebuilt) -> None:
+    shops = rebuilt.shops
+    comparison.table(
+        "sales_report",
+        _SALES_NAMES,
+        ((row[0], tuple(row[1:])) for row in comparison.rows(_SALES)),
+        shops.sales,
+        lambda s: (*s.head, s.total_fen),
+    )
+    comparison.table(
+        "sales_report_line",
+        _SALES_LINE_NAMES,
+        (((row[0], row[1]), tuple(row[2:])) for row in comparison.rows(_SALES_LINES)),
+        shops.sales_lines,
+        tuple,
+    )
 
 
 def _compare_stock(comparison: _Comparison, rebuilt: Rebuilt) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 from marketplace.payments.money_ledger import postings_of
 from marketplace.quota.ledger import LINE_FACTS, LineState, advance, book, states_of, steps_of
+from marketplace.quota.shop_books import ShopBooks
 from marketplace.quota.statement_books import StatementBooks
 
 Text = dict[str, Any]
@@ -86,6 +87,7 @@ class Rebuilt:
     attempts: dict[str, list[int]] = field(default_factory=dict)
     declarations: dict[str, DeclarationSums] = field(default_factory=dict)
     books: StatementBooks = field(default_factory=StatementBooks)
+    shops: ShopBooks = field(default_factory=ShopBooks)
     closed: set[str] = field(default_factory=set)
     refusals: list[Refusal] = field(default_factory=list)
     _attributes: dict[str, LineState] = field(default_factory=dict)
@@ -120,6 +122,8 @@ class Rebuilt:
             "statement.settled": (self.books.take, self._owe),
             "statement.disputed": (self.books.take,),
             "statement.agreed": (self.books.take,),
+            "sales.reported": (self.shops.take_sales,),
+            "sales.reversed": (self.shops.take_sales,),
             "period.closed": (self._close,),
             **{f"declaration.{event}": (self._declare,) for event in _DECLARATION_STATES},
         }

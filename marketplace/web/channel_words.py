@@ -76,6 +76,8 @@ CHANNEL_FACTS: Mapping[str, str] = {
     "change_request.asked": N_("渠道申请改单"),
     "change_request.agreed": N_("同意改单"),
     "change_request.refused": N_("不同意改单"),
+    "sales.reported": N_("上报门店销售"),
+    "sales.reversed": N_("冲红门店销售"),
     "statement.issued": N_("出具结算单"),
     "statement.disputed": N_("对结算单提异议"),
     "statement.answered": N_("答复结算单异议"),
@@ -91,4 +93,5 @@ CHANNEL_SUBJECTS: Mapping[str, str] = {
     "webhook": N_("推送地址"),
     "change_request": N_("改单申请"),
     "statement": N_("结算单"),
+    "sales_report": N_("门店销售"),
 }

@@ -82,6 +82,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "stocktake": N_("盘点更正"),
         "own_use": N_("自用"),
         "transfer": N_("调拨"),
+        "sold": N_("门店售出"),
     },
     "certificate_kind": {
         "commitment": N_("承诺达标合格证"),

@@ -37,6 +37,7 @@ MAKERS: dict[str, tuple[Callable[[Program], str], str]] = {
     "statement_id": (lambda p: str(_statement(p)["id"]), "00000000-0000-7000-8000-000000000000"),
     "dispute_id": (lambda p: _dispute(p), "00000000-0000-7000-8000-000000000000"),
     "webhook_id": (lambda p: _webhook(p), "00000000-0000-7000-8000-000000000000"),
+    "report_id": (lambda p: _sales_report(p), "00000000-0000-7000-8000-000000000000"),
     "delivery_id": (
         lambda p: str(p.post(f"/webhooks/{_webhook(p)}/ping", {}, 202)["id"]),
         "00000000-0000-7000-8000-000000000000",
@@ -74,6 +75,12 @@ def _paper(program: Program) -> str:
 def _trace_code(program: Program) -> str:
     order = sent_order(program.client.application, program, "ISO-TRACED")["orders"][0]
     return str(order["lines"][0]["lots"][0]["trace_code"])
+
+
+def _sales_report(program: Program) -> str:
+    """Of a day on which nothing was sold."""
+    body = {"business_day": "2026-02-01", "lines": []}
+    return str(program.post("/sales-reports", body, 201)["id"])
 
 
 def _webhook(program: Program) -> str:

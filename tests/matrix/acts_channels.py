@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from datetime import date, timedelta
 from uuid import UUID
 
 from marketplace.actors import Door, system
 from marketplace.channels import agreements
 from tests.channels.partner import Program, order_body
+from tests.channels.stocked import Stocked, bring
 from tests.matrix.acts import REASON, SELLER, Prepared, act, given
 from tests.matrix.tenant import Tenant, day
 
 
-def change_request(t: Tenant) -> str:
-    """A channel's order of the tenant's goods that the channel wants to cancel after its cut-off."""
-    world, number = t.world, f"M-{t.tag}-{t.world.number()}"
+def carried_by(t: Tenant) -> tuple[Program, UUID]:
+    """The first channel's program, and the tenant's product in its assortment."""
+    world = t.world
     program = world.__dict__.setdefault("program", None) or Program(world.app)
     world.__dict__["program"] = program
     channel, prices = world.owner.execute(
@@ -29,6 +31,31 @@ def change_request(t: Tenant) -> str:
         with world.app.app_context():
             agreements.list_item(office, channel_id=channel, product_id=product)
             agreements.set_prices(office, price_list_id=prices, product_id=product, ladder=[(1, 5000)])
+    return program, product
+
+
+def shop_sale(t: Tenant) -> None:
+    """Three packs of the tenant's goods that came to the channel's shop, one of them sold on a day of its own."""
+    program, product = carried_by(t)
+    row = t.world.owner.execute(
+        "select l.id, l.trace_code, l.code, '', l.product_id, l.seller_id, s.id, s.place_id, a.place_id, 5000"
+        " from channel_agreement a join place p on p.id = a.place_id join organisation o on o.id = a.channel_id,"
+        " lot l join stock s on s.lot_id = l.id where a.pattern = 'consignment' and o.code = 'ORG-CH-WQ'"
+        " and l.product_id = %s and s.place_id <> a.place_id order by s.on_hand - s.reserved desc, l.id limit 1",
+        [product],
+    ).fetchone()
+    assert row is not None
+    lot = Stocked(*row)
+    with t.world.app.app_context():
+        bring(lot, 3)
+    line = {"trace_code": lot.trace_code, "quantity": 1}
+    program.post("/sales-reports", {"business_day": next(_DAYS), "lines": [line]}, 201)
+
+
+def change_request(t: Tenant) -> str:
+    """A channel's order of the tenant's goods that the channel wants to cancel after its cut-off."""
+    world, number = t.world, f"M-{t.tag}-{t.world.number()}"
+    program, product = carried_by(t)
     body = order_body(number, [{"partner_sku": None, "min_order_quantity": t.goods["min_order_quantity"]}])
     body["lines"] = [{"product_id": str(product), "quantity": t.goods["min_order_quantity"]}]
     program.post("/orders", body, 201)
@@ -47,6 +74,7 @@ def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"request_id": change_request(t)}, REASON)
 
 
+_DAYS = ((date(2026, 2, 1) + timedelta(days=n)).isoformat() for n in itertools.count())
 WUQING = {"channel_code": "ORG-CH-WQ"}
 _TURNS = itertools.count()
 # None of them is paired by the seed.

@@ -1,0 +1,157 @@
+"""Sales reports as their channel reads them, and what sellers read of theirs."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, aliased
+
+from marketplace.accounts.models import Organisation
+from marketplace.actors import Actor
+from marketplace.catalog.models import Lot, Place, Product
+from marketplace.channels.consignment_models import SalesReport, SalesReportLine
+from marketplace.errors import NotFound
+from marketplace.paging import DEFAULT_LIMIT, paginate
+
+_BEFORE = aliased(SalesReport)
+
+
+def list_reports(
+    session: Session,
+    actor: Actor,
+    *,
+    from_day: date | None = None,
+    to_day: date | None = None,
+    limit: int = DEFAULT_LIMIT,
+    after: str | None = None,
+) -> dict[str, Any]:
+    """Every version of the channel's own reports, red entries among them, the newest day first; one query."""
+    statement = _heads().where(SalesReport.channel_id == actor.organisation_id)
+    if from_day is not None:
+        statement = statement.where(SalesReport.business_day >= from_day)
+    if to_day is not None:
+        statement = statement.where(SalesReport.business_day <= to_day)
+    keys: list[tuple[sa.SQLColumnExpression[Any], bool]] = [
+        (SalesReport.business_day, True), (SalesReport.version, True), (SalesReport.id, True),
+    ]  # fmt: skip
+    return paginate(session, statement, keys, limit=limit, after=after, shape=_head)
+
+
+def own_report(session: Session, actor: Actor, report_id: UUID) -> dict[str, Any]:
+    """One version with its lines. Raises NotFound for another channel's."""
+    found = session.scalar(
+        sa.select(SalesReport.id).where(
+            SalesReport.id == report_id, SalesReport.channel_id == actor.organisation_id
+        )
+    )
+    if found is None:
+        raise NotFound
+    return report_view(session, report_id)
+
+
+def report_view(session: Session, report_id: UUID) -> dict[str, Any]:
+    """What never changes of a version, so that it can be told again as at first."""
+    session.flush()
+    row = session.execute(_heads().where(SalesReport.id == report_id)).one()
+    lines = session.execute(
+        sa.select(SalesReportLine, Lot.trace_code, Product.name, Product.spec, Product.pack_unit)
+        .join(Lot, Lot.id == SalesReportLine.lot_id)
+        .join(Product, Product.id == SalesReportLine.product_id)
+        .where(SalesReportLine.report_id == report_id)
+        .order_by(SalesReportLine.position)
+    )
+    return {
+        **_head(row),
+        "lines": [
+            {
+                "position": line.position,
+                "trace_code": trace_code,
+                "product_id": line.product_id,
+                "seller_id": line.seller_id,
+                "quantity": line.quantity,
+                "unit_price_fen": line.unit_price_fen,
+                "amount_fen": line.amount_fen,
+                "retail_fen": line.retail_fen,
+                "name": f"{name} {spec}",
+                "unit": unit,
+            }
+            for line, trace_code, name, spec, unit in lines
+        ],
+    }
+
+
+def sold_of_seller(
+    session: Session,
+    actor: Actor,
+    *,
+    from_day: date | None = None,
+    to_day: date | None = None,
+    limit: int = DEFAULT_LIMIT,
+    after: str | None = None,
+) -> dict[str, Any]:
+    """Lines of all channels' reports of the seller's own goods, the newest first; one query."""
+    statement = (
+        sa.select(
+            SalesReportLine, SalesReport, Organisation.name, Place.name, Lot.trace_code, Product.sku, Product.name,
+            Product.spec, Product.pack_unit,
+        )
+        .join(SalesReport, SalesReport.id == SalesReportLine.report_id)
+        .join(Organisation, Organisation.id == SalesReport.channel_id)
+        .join(Place, Place.id == SalesReport.place_id)
+        .join(Lot, Lot.id == SalesReportLine.lot_id)
+        .join(Product, Product.id == SalesReportLine.product_id)
+        .where(SalesReportLine.seller_id == actor.organisation_id)
+    )  # fmt: skip
+    if from_day is not None:
+        statement = statement.where(SalesReport.business_day >= from_day)
+    if to_day is not None:
+        statement = statement.where(SalesReport.business_day <= to_day)
+    keys: list[tuple[sa.SQLColumnExpression[Any], bool]] = [(SalesReportLine.id, True)]
+    return paginate(session, statement, keys, limit=limit, after=after, shape=_sold)
+
+
+def _sold(row: Any) -> dict[str, Any]:
+    line, report, channel, place, trace_code, sku, name, spec, unit = row[:9]
+    return {
+        "report_id": report.id,
+        "channel": {"id": report.channel_id, "name": channel},
+        "place": {"id": report.place_id, "name": place},
+        "business_day": report.business_day,
+        "version": report.version,
+        "red": report.red,
+        "trace_code": trace_code,
+        "product_id": line.product_id,
+        "sku": sku,
+        "name": f"{name} {spec}",
+        "unit": unit,
+        "quantity": line.quantity,
+        "unit_price_fen": line.unit_price_fen,
+        "amount_fen": line.amount_fen,
+        "retail_fen": line.retail_fen,
+    }
+
+
+def _heads() -> sa.Select[SalesReport, str, int | None]:
+    return (
+        sa.select(SalesReport, Place.name, _BEFORE.version)
+        .join(Place, Place.id == SalesReport.place_id)
+        .outerjoin(_BEFORE, _BEFORE.id == SalesReport.corrects_id)
+    )
+
+
+def _head(row: Any) -> dict[str, Any]:
+    report, place, before = row[:3]
+    return {
+        "id": report.id,
+        "place_id": report.place_id,
+        "place": place,
+        "business_day": report.business_day,
+        "version": report.version,
+        "red": report.red,
+        "corrects": before,
+        "total_fen": report.total_fen,
+        "reported_at": report.reported_at,
+    }
