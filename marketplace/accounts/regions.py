@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID, uuid5
 
-from pypinyin import Style, lazy_pinyin
-
 from marketplace.accounts.rules import FORMER_AREAS
 
 _NAMESPACE = UUID("2f6b7c1e-62f0-5c08-8b1a-620800620800")
@@ -18,6 +16,9 @@ def region_subject(code: str) -> UUID:
 
 def pinyin_key(name: str) -> str:
     """Lower-case pinyin with tone numbers, by which lists of names are sorted."""
+    # Its dictionary is slow to load, and only writing a name needs it.
+    from pypinyin import Style, lazy_pinyin
+
     return " ".join(lazy_pinyin(name, style=Style.TONE3, neutral_tone_with_five=True)).lower()
 
 

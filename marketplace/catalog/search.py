@@ -12,10 +12,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 
-from pypinyin import lazy_pinyin
-from pypinyin.constants import PINYIN_DICT
+from marketplace.catalog.syllables import SYLLABLES
 
 MAX_TOKENS = 600  # a product's row stays small whatever is typed into its fields
 MAX_SPAN = 8  # characters of a sub-span with pinyin of its own
@@ -69,6 +67,9 @@ def _runs(text: str) -> Iterator[tuple[str, bool]]:
 
 def _syllables(han: str) -> list[str]:
     """One toneless syllable a character; a character without a known reading stands for itself."""
+    # Its dictionary is slow to load, and only writing a name needs it.
+    from pypinyin import lazy_pinyin
+
     return lazy_pinyin(han, errors=lambda unread: list(unread))  # type: ignore[arg-type, return-value]
 
 
@@ -131,24 +132,12 @@ def analyse(text: str) -> Query:
     return Query(asked, tuple(tokens), script)
 
 
-@cache
-def _known_syllables() -> frozenset[str]:
-    known: set[str] = set()
-    for readings in PINYIN_DICT.values():
-        for reading in readings.split(","):
-            letters = unicodedata.normalize("NFD", reading).replace("u\u0308", "v")
-            known.add("".join(c for c in letters if c.isascii() and c.isalpha()))
-    # ń, ḿ and the like are readings of interjections; as syllables they would make `pgn` pinyin.
-    return frozenset(s for s in known if any(vowel in s for vowel in "aeiouv"))
-
-
 def is_pinyin(word: str) -> bool:
     """Whether the word can be cut into whole syllables."""
     if not word:
         return False
-    known = _known_syllables()
     reached = {0}
     for end in range(1, len(word) + 1):
-        if any(start in reached and word[start:end] in known for start in range(max(0, end - 6), end)):
+        if any(start in reached and word[start:end] in SYLLABLES for start in range(max(0, end - 6), end)):
             reached.add(end)
     return len(word) in reached

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import unicodedata
+from pathlib import Path
 from uuid import UUID
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from pypinyin.constants import PINYIN_DICT
 
 from marketplace.catalog import listing, search
 from marketplace.catalog.listing import Filters, list_products
 from marketplace.catalog.search import Script
+from marketplace.catalog.syllables import SYLLABLES
 from marketplace.clock import today
 from marketplace.database import db
 from marketplace.values import uuid7
@@ -142,3 +147,23 @@ def test_a_search_uses_the_index_of_words(app: Flask, owner: psycopg.Connection)
     finally:
         owner.execute("delete from product where sku like 'BULK-%'")
         owner.execute("analyze product")
+
+
+def test_the_written_syllables_are_those_of_the_dictionary() -> None:
+    known = set()
+    for readings in PINYIN_DICT.values():
+        for reading in readings.split(","):
+            letters = unicodedata.normalize("NFD", reading).replace("u\u0308", "v")
+            known.add("".join(c for c in letters if c.isascii() and c.isalpha()))
+    # ń, ḿ and the like are readings of interjections; as syllables they would make `pgn` pinyin.
+    assert {s for s in known if set(s) & set("aeiouv")} == SYLLABLES
+
+
+def test_no_process_waits_for_the_dictionary_of_pinyin_when_it_starts() -> None:
+    waiting = [
+        path.name
+        for path in (Path(__file__).resolve().parents[2] / "marketplace").rglob("*.py")
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.Import | ast.ImportFrom) and "pypinyin" in ast.unparse(node)
+    ]
+    assert waiting == []
