@@ -13,6 +13,7 @@ class Series(StrEnum):
     SHIPMENT = "FH"  # 发货单
     PAYMENT = "FK"  # 付款单
     STATEMENT = "JS"  # 结算单
+    CONSIGNMENT = "SH"  # 送货单
 
 
 def next_number(session: Session, series: Series, year: int) -> str:

@@ -72,6 +72,21 @@ def lock_stock_of_lots(session: Session, lot_ids: Iterable[UUID]) -> dict[int, L
     return {row.id: LockedStock(*row) for row in rows}
 
 
+def open_rows(session: Session, lot_ids: Iterable[UUID], place_id: UUID) -> dict[UUID, int]:
+    """The row's id of each lot at a place, of zero where there was none; to be locked with others by `lock_stock`."""
+    lots = sorted(set(lot_ids))
+    session.execute(
+        sa.text("insert into stock (lot_id, place_id, on_hand, reserved)"
+                " select lot, :place, 0, 0 from unnest(cast(:lots as uuid[])) with ordinality as l(lot, n) order by n"
+                " on conflict (lot_id, place_id) do nothing"),
+        {"lots": lots, "place": place_id},
+    )  # fmt: skip
+    rows = session.execute(
+        sa.select(Stock.lot_id, Stock.id).where(Stock.lot_id.in_(lots), Stock.place_id == place_id)
+    )
+    return {row.lot_id: row.id for row in rows}
+
+
 def add_stock(session: Session, lot_id: UUID, place_id: UUID) -> LockedStock:
     """A row of zero for a lot at a place; returns the present one when it is there already, locked."""
     session.execute(

@@ -1,4 +1,4 @@
-"""Consignment in a channel's shops: what they report as sold, and what they count."""
+"""Consignment in a channel's shops: what sellers send there, what is reported as sold, and what is counted."""
 
 from __future__ import annotations
 
@@ -8,8 +8,49 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.channels.states import BorneBy, CountCause
+from marketplace.channels.states import BorneBy, ConsignmentState, CountCause
 from marketplace.database import Base, choice, row_id, uuid_pk
+
+
+class Consignment(Base):
+    """代销送货: goods that a seller sends to a channel's shop and that stay the seller's until they are sold there."""
+
+    __tablename__ = "consignment"
+    __table_args__ = (
+        sa.Index("ix_consignment_channel", "channel_id", "id"),
+        sa.Index("ix_consignment_seller", "seller_id", "id"),
+    )
+
+    id: Mapped[uuid_pk]
+    number: Mapped[str] = mapped_column(unique=True)
+    channel_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organisation.id"))
+    seller_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organisation.id"))
+    agreement_id: Mapped[UUID] = mapped_column(sa.ForeignKey("channel_agreement.id"))
+    place_id: Mapped[UUID] = mapped_column(sa.ForeignKey("place.id"))
+    state: Mapped[ConsignmentState] = choice(ConsignmentState, "consignment_state")
+    sent_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class ConsignmentLine(Base):
+    """Packs of one lot, held at the seller's place (`stock_id`) until the shop takes them over or the seller cancels."""
+
+    __tablename__ = "consignment_line"
+    __table_args__ = (
+        sa.UniqueConstraint("consignment_id", "position"),
+        sa.CheckConstraint("quantity > 0 and accepted between 0 and quantity", name="accepted_range"),
+    )
+
+    id: Mapped[uuid_pk]
+    consignment_id: Mapped[UUID] = mapped_column(sa.ForeignKey("consignment.id"))
+    position: Mapped[int]
+    product_id: Mapped[UUID] = mapped_column(sa.ForeignKey("product.id"))
+    lot_id: Mapped[UUID] = mapped_column(sa.ForeignKey("lot.id"))
+    trace_code: Mapped[str]
+    stock_id: Mapped[int] = mapped_column(sa.ForeignKey("stock.id"))
+    quantity: Mapped[int]
+    accepted: Mapped[int] = mapped_column(default=0)
 
 
 class SalesReport(Base):

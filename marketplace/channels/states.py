@@ -63,6 +63,20 @@ CHANGE_MOVES: Mapping[tuple[ChangeState, str], ChangeState] = {
 }
 
 
+class ConsignmentState(StrEnum):
+    """Sent: the packs are held at the seller's. Taken over: what arrived well stands in the shop."""
+
+    SENT = "sent"
+    TAKEN_OVER = "taken_over"
+    CANCELLED = "cancelled"
+
+
+CONSIGNMENT_MOVES: Mapping[tuple[ConsignmentState, str], ConsignmentState] = {
+    (ConsignmentState.SENT, "take_over"): ConsignmentState.TAKEN_OVER,
+    (ConsignmentState.SENT, "cancel"): ConsignmentState.CANCELLED,
+}
+
+
 class BorneBy(StrEnum):
     """Who bears goods that are missing or spoilt at a shop."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from marketplace.actors import Actor, Permission
-from marketplace.catalog.models import MovementKind, Stock, StockMovement
+from marketplace.catalog.models import MovementKind, Place, Stock, StockMovement
 from marketplace.catalog.stock import InsufficientStock, LockedStock, Move, apply_moves, lock_stock_of_lots
 from marketplace.clock import business_day
 from marketplace.errors import RuleViolation, refuse_fields
@@ -46,7 +47,9 @@ def move_stock(
             refuse_fields([("quantity", "要在1以上")])
         lot = queries.lot_for_update(tx.session, actor, lot_id)
         locked = lock_stock_of_lots(tx.session, [lot.id])
-        row = _stock_at(locked, place_id)
+        # What stands in a channel's shop is the shop's to count.
+        own = tx.session.scalars(sa.select(Place.id).where(Place.organisation_id == lot.seller_id)).all()
+        row = _stock_at([each for each in locked.values() if each.place_id in own], place_id)
         delta = quantity - row.on_hand if move_kind is MovementKind.STOCKTAKE else -quantity
         if row.free + delta < 0:
             raise InsufficientStock(
@@ -74,9 +77,9 @@ def move_stock(
         return tx.answer(queries.lot_view(tx.session, actor, lot.id))
 
 
-def _stock_at(locked: dict[int, LockedStock], place_id: UUID | None) -> LockedStock:
-    """The row of the named place; without a name, the lot's only one."""
-    rows = [row for row in locked.values() if place_id is None or row.place_id == place_id]
+def _stock_at(locked: Sequence[LockedStock], place_id: UUID | None) -> LockedStock:
+    """The row of the named place; without a name, the lot's only one at its seller's."""
+    rows = [row for row in locked if place_id is None or row.place_id == place_id]
     if len(rows) != 1:
         refuse_fields([("place_id", "要写明是哪个库存点" if rows else "这一批不在这个库存点")])
     return rows[0]

@@ -19,6 +19,11 @@ CHANNEL_WORDS: Mapping[str, Mapping[str, str]] = {
         "agreed": N_("已同意"),
         "refused": N_("未同意"),
     },
+    "consignment_state": {
+        "sent": N_("在途"),
+        "taken_over": N_("已接收"),
+        "cancelled": N_("已撤回"),
+    },
     "key_mode": {
         "live": N_("正式"),
         "test": N_("试用"),
@@ -59,6 +64,7 @@ CHANNEL_WORDS: Mapping[str, Mapping[str, str]] = {
 CHANNEL_LOOKS: Mapping[str, Mapping[str, str]] = {
     "delivery_state": {"pending": "go", "delivered": "done", "failed": "bad"},
     "change_state": {"agreed": "done", "refused": "bad"},
+    "consignment_state": {"sent": "go", "taken_over": "done"},
 }
 
 CHANNEL_FACTS: Mapping[str, str] = {
@@ -78,6 +84,9 @@ CHANNEL_FACTS: Mapping[str, str] = {
     "change_request.refused": N_("不同意改单"),
     "sales.reported": N_("上报门店销售"),
     "sales.reversed": N_("冲红门店销售"),
+    "consignment.sent": N_("代销送货"),
+    "consignment.taken_over": N_("门店接收代销货"),
+    "consignment.cancelled": N_("撤回代销送货"),
     "statement.issued": N_("出具结算单"),
     "statement.disputed": N_("对结算单提异议"),
     "statement.answered": N_("答复结算单异议"),
@@ -92,6 +101,7 @@ CHANNEL_SUBJECTS: Mapping[str, str] = {
     "channel_item": N_("渠道选品"),
     "webhook": N_("推送地址"),
     "change_request": N_("改单申请"),
+    "consignment": N_("代销送货单"),
     "statement": N_("结算单"),
     "sales_report": N_("门店销售"),
 }

@@ -38,7 +38,7 @@ RETRY_SECONDS = 1.0
 _TELLING = (
     "purchase.", "order.", "stock.", "product.added", "product.submitted", "lot.added", "lot.released", "lot.held",
     "lot.unheld", "grower.", "place.", "document.", "invoice.", "payment.", "declaration.", "user.",
-    "bank_account.", "canteen.", "payer_profile.", "period.", "notice.", "sales.",
+    "bank_account.", "canteen.", "payer_profile.", "period.", "notice.", "sales.", "consignment.",
 )  # fmt: skip
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _CODE = re.compile(r'"trace_code":"([0-9A-Z]{20})"')

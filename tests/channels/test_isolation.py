@@ -20,6 +20,7 @@ from marketplace.channels import statements
 from marketplace.channels.states import SCOPE_PERMISSIONS, Scope
 from tests.channels.consigned import LAST_DAY, PERIOD, open_shop
 from tests.channels.partner import Program, new_key, order_body
+from tests.channels.sending import Sender
 from tests.channels.sent import sent_order
 
 # Parameter -> what makes an object of a channel that stands there, and a value that nothing has.
@@ -36,6 +37,10 @@ MAKERS: dict[str, tuple[Callable[[Program], str], str]] = {
     "trace_code": (lambda p: _trace_code(p), "PLNOSUCHCODE"),
     "statement_id": (lambda p: str(_statement(p)["id"]), "00000000-0000-7000-8000-000000000000"),
     "dispute_id": (lambda p: _dispute(p), "00000000-0000-7000-8000-000000000000"),
+    "consignment_id": (
+        lambda p: str(Sender(p.client.application).send(1)["id"]),
+        "00000000-0000-7000-8000-000000000000",
+    ),
     "webhook_id": (lambda p: _webhook(p), "00000000-0000-7000-8000-000000000000"),
     "report_id": (lambda p: _sales_report(p), "00000000-0000-7000-8000-000000000000"),
     "delivery_id": (

@@ -10,8 +10,8 @@ from marketplace.actors import Door, system
 from marketplace.channels import agreements
 from tests.channels.partner import Program, order_body
 from tests.channels.stocked import Stocked, bring
-from tests.matrix.acts import REASON, SELLER, Prepared, act, given
-from tests.matrix.tenant import Tenant, day
+from tests.matrix.acts import COUNTY, REASON, SELLER, Prepared, act, given
+from tests.matrix.tenant import Json, Tenant, day
 
 
 def carried_by(t: Tenant) -> tuple[Program, UUID]:
@@ -24,7 +24,9 @@ def carried_by(t: Tenant) -> tuple[Program, UUID]:
     ).fetchone() or (None, None)  # fmt: skip
     product = UUID(t.goods["id"])
     listed = world.one(
-        "select count(*) from channel_item where product_id = %s and channel_id = %s", product, channel
+        "select count(*) from channel_item where product_id = %s and channel_id = %s and withdrawn_at is null",
+        product,
+        channel,
     )
     if not listed:
         office = system(Door.IMPORT)
@@ -75,6 +77,42 @@ def _(t: Tenant, user: str) -> Prepared:
 
 
 _DAYS = ((date(2026, 2, 1) + timedelta(days=n)).isoformat() for n in itertools.count())
+
+
+def consignment_body(t: Tenant) -> Json:
+    """One pack of a lot of the tenant's goods for the channel's shop."""
+    code = t.world.one(
+        "select l.trace_code from lot l join stock s on s.lot_id = l.id where l.product_id = %s and"
+        " l.state = 'released' order by l.best_before desc, s.on_hand - s.reserved desc, l.id limit 1",
+        carried_by(t)[1],
+    )
+    return {**WUQING, "lines": [{"trace_code": code, "quantity": 1}]}
+
+
+def consignment(t: Tenant) -> str:
+    return str(t.world.post(t.seller, "/consignments", consignment_body(t))["id"])
+
+
+@act(
+    "consignments.add_consignment",
+    by="seller",
+    sees=SELLER,
+    changed=given(lines=[{"trace_code": "x", "quantity": 2}]),
+)
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared(body=consignment_body(t))
+
+
+@act("consignments.show_consignment", by="seller", sees=SELLER | COUNTY)
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared({"consignment_id": t.kept("consignment", lambda: consignment(t))})
+
+
+@act("consignments.cancel_consignment", by="seller", sees=SELLER)
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared({"consignment_id": consignment(t)})
+
+
 WUQING = {"channel_code": "ORG-CH-WQ"}
 _TURNS = itertools.count()
 # None of them is paired by the seed.

@@ -1,0 +1,198 @@
+"""Goods on consignment: sent by a seller, held, taken over by the shop or taken back; each pack stands somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+
+from marketplace.journal.sealing import Sealer
+from tests.channels.partner import Program
+from tests.channels.sending import SHOP, Sender
+
+Stock = dict[tuple[str, str], tuple[int, int]]
+
+
+@dataclass
+class Trade:
+    app: Flask
+    owner: psycopg.Connection
+    sender: Sender
+    program: Program
+
+    def stock(self, *codes: str) -> Stock:
+        """(on hand, reserved) of the lots by trace code and kind of place."""
+        rows = self.owner.execute(
+            "select l.trace_code, p.kind, s.on_hand, s.reserved from stock s join lot l on l.id = s.lot_id"
+            " join place p on p.id = s.place_id where l.trace_code = any(%s)",
+            [list(codes)],
+        )
+        return {(code, kind): (on_hand, reserved) for code, kind, on_hand, reserved in rows}
+
+    def refused(self, body: Any, status: int, slug: str, path: str = "/consignments") -> dict[str, Any]:
+        """A wish of the seller that is refused, and changes nothing."""
+        before = self.rows()
+        headers = self.sender.teller.sign_in(self.sender.seller)
+        answer = self.sender.teller.client.post(f"/api/v1{path}", json=body, headers=headers)
+        problem = dict(answer.get_json())
+        assert (answer.status_code, problem["type"].rpartition("/")[2]) == (status, slug), problem
+        assert self.rows() == before
+        return problem
+
+    def rows(self) -> Any:
+        return self.owner.execute(
+            "select (select count(*) from fact), (select count(*) from consignment), (select count(*) from stock),"
+            " (select sum(reserved) from stock), (select sum(accepted) from consignment_line)"
+        ).fetchone()
+
+
+@pytest.fixture(scope="module")
+def trade(app: Flask) -> Iterator[Trade]:
+    with psycopg.connect(app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"], autocommit=True) as owner:
+        yield Trade(app, owner, Sender(app), Program(app))
+
+
+def codes_of(sent: dict[str, Any]) -> list[str]:
+    return [line["trace_code"] for line in sent["lines"]]
+
+
+def test_a_shop_takes_over_what_arrived_well_and_the_rest_is_free_again(trade: Trade) -> None:
+    lots = trade.sender.lots()[:2]
+    sent = trade.sender.send(10, 4)
+    first, second = codes_of(sent)
+    there = {lot["trace_code"]: (lot["on_hand"], lot["reserved"]) for lot in lots}
+    shop_before = trade.stock(first, second).get((first, "shop"), (0, 0))[0]
+
+    assert (sent["state"], sent["shop"]["name"], sent["number"][:3]) == ("sent", SHOP, "SH-")
+    assert [line["accepted_quantity"] for line in sent["lines"]] == [None, None]
+    assert trade.stock(first)[first, "store"] == (there[first][0], there[first][1] + 10)
+    assert trade.program.get(f"/consignments/{sent['id']}")["lines"] == sent["lines"]
+    assert sent["id"] in [row["id"] for row in trade.program.get("/consignments", state="sent")["items"]]
+
+    body = {"lines": [{"trace_code": first.lower(), "accepted_quantity": 7}]}
+    taken = trade.program.post(f"/consignments/{sent['id']}/take-over", body)
+    assert taken["state"] == "taken_over"
+    assert [line["accepted_quantity"] for line in taken["lines"]] == [7, 4]
+    now = trade.stock(first, second)
+    assert now[first, "store"] == (there[first][0] - 7, there[first][1])
+    assert now[second, "store"] == (there[second][0] - 4, there[second][1])
+    assert (now[first, "shop"], now[second, "shop"]) == ((shop_before + 7, 0), (4, 0))
+
+    listed = {row["trace_code"]: row for row in trade.program.get("/shop-stock")["items"]}
+    assert (listed[first]["quantity"], listed[first]["lot_state"]) == (shop_before + 7, "released")
+    assert listed[first]["shop"]["name"] == SHOP
+    seen = trade.sender.teller.ask("GET", f"/consignments/{sent['id']}", trade.sender.seller)
+    assert [line["accepted_quantity"] for line in seen["lines"]] == [7, 4]
+
+
+def test_what_was_taken_over_or_cancelled_is_no_more_on_the_way(trade: Trade) -> None:
+    seller = trade.sender
+    sent = seller.send(3)
+    (code,) = codes_of(sent)
+    before = trade.stock(code)
+    cancelled = seller.teller.ask("POST", f"/consignments/{sent['id']}/cancel", seller.seller)
+    assert (cancelled["state"], cancelled["lines"][0]["accepted_quantity"]) == ("cancelled", None)
+    on_hand, reserved = before[code, "store"]
+    assert trade.stock(code)[code, "store"] == (on_hand, reserved - 3)
+    trade.refused(None, 409, "wrong-state", f"/consignments/{sent['id']}/cancel")
+    assert trade.program.send(f"/consignments/{sent['id']}/take-over", {}).status_code == 409
+
+    taken = seller.send(2)
+    trade.program.post(f"/consignments/{taken['id']}/take-over", {})
+    trade.refused(None, 409, "wrong-state", f"/consignments/{taken['id']}/cancel")
+    again = trade.program.send(f"/consignments/{taken['id']}/take-over", {})
+    assert (again.status_code, again.get_json()["type"].rpartition("/")[2]) == (409, "wrong-state")
+
+
+def test_only_lots_on_sale_that_the_channel_carries_and_that_keep_are_sent(trade: Trade) -> None:
+    sender = trade.sender
+    listed = sender.teller.ask("GET", "/lots?limit=100", sender.seller)["items"]
+    held = next(lot["trace_code"] for lot in listed if lot["state"] == "held")
+    good = sender.lots()[0]["trace_code"]
+    other = Sender(trade.app, "coop2.seller").lots("PL-0030")[0]["trace_code"]
+
+    lines = [(other, 1), ("no code", 1), (held, 1), (good, 1), (good, 2)]
+    body = {"channel_code": "ORG-CH-WQ", "lines": [{"trace_code": c, "quantity": n} for c, n in lines]}
+    errors = trade.refused(body, 422, "invalid")["errors"]
+    assert [(e["pointer"], e["detail"]) for e in errors] == [
+        ("#/lines/0/trace_code", "不是您能送到这个渠道的批次"),
+        ("#/lines/1/trace_code", "不是您能送到这个渠道的批次"),
+        ("#/lines/2/trace_code", "这一批现在不能卖"),
+        ("#/lines/4/trace_code", "同一批只能写一次"),
+    ]
+
+    trade.owner.execute("update channel_item set min_remaining_days = 3000 where partner_sku = 'WQ0001'")
+    errors = trade.refused(sender.body(1), 422, "invalid")["errors"]
+    trade.owner.execute("update channel_item set min_remaining_days = 70 where partner_sku = 'WQ0001'")
+    assert errors == [{"pointer": "#/lines/0/trace_code", "detail": "剩下的保质期不到渠道要求的3000天"}]
+
+    trade.refused(sender.body(100_000), 409, "insufficient-stock")
+    without = sender.body(1) | {"channel_code": "ORG-CH-JN"}
+    trade.refused(without, 409, "no-consignment")
+    trade.refused(sender.body(1) | {"channel_code": "ORG-COOP-01"}, 404, "not-found")
+
+
+def test_a_shop_names_only_lots_and_packs_that_were_sent(trade: Trade) -> None:
+    sent = trade.sender.send(5)
+    (code,) = codes_of(sent)
+    before = trade.rows()
+    lines = [(code, 6), ("PLNOSUCHCODE", 1), (code, 5), (code, 4)]
+    body = {"lines": [{"trace_code": c, "accepted_quantity": n} for c, n in lines]}
+    answer = trade.program.send(f"/consignments/{sent['id']}/take-over", body)
+    assert answer.status_code == 422
+    assert [(e["pointer"], e["detail"]) for e in answer.get_json()["errors"]] == [
+        ("#/lines/0/accepted_quantity", "要在0到5之间"),
+        ("#/lines/1/trace_code", "没有送来这一批"),
+        ("#/lines/3/trace_code", "同一批只能写一次"),
+    ]
+    assert trade.rows() == before
+
+    nothing = {"lines": [{"trace_code": code, "accepted_quantity": 0}]}
+    taken = trade.program.post(f"/consignments/{sent['id']}/take-over", nothing)
+    assert taken["lines"][0]["accepted_quantity"] == 0
+
+
+def test_packs_on_the_way_cannot_be_ordered_and_packs_in_a_shop_are_not_the_sellers_to_move(
+    trade: Trade,
+) -> None:
+    sender = trade.sender
+    item = next(i for i in trade.program.items() if i["partner_sku"] == "WQ0001")
+    sent = sender.send(6)
+    (code,) = codes_of(sent)
+    seen = next(i for i in trade.program.items() if i["partner_sku"] == "WQ0001")
+    assert seen["available_quantity"] == item["available_quantity"] - 6
+    trade.program.post(f"/consignments/{sent['id']}/take-over", {})
+    after = next(i for i in trade.program.items() if i["partner_sku"] == "WQ0001")
+    assert after["available_quantity"] == item["available_quantity"] - 6
+
+    lot = sender.lot(code)
+    store = trade.stock(code)[code, "store"]
+    shop = trade.owner.execute("select id from place where name = %s", [SHOP]).fetchone()
+    assert shop is not None
+    move = {"kind": "spoilage", "quantity": 1, "reason": "压坏"}
+    trade.refused(move | {"place_id": str(shop[0])}, 422, "invalid", f"/lots/{lot['id']}/movements")
+    sender.teller.ask("POST", f"/lots/{lot['id']}/movements", sender.seller, move)
+    assert trade.stock(code)[code, "store"] == (store[0] - 1, store[1])
+
+
+def test_the_channel_reads_in_its_feed_what_was_sent_and_taken_over(trade: Trade) -> None:
+    sent = trade.sender.send(1)
+    trade.program.post(f"/consignments/{sent['id']}/take-over", {})
+    with trade.app.app_context():
+        Sealer().seal_pending()
+    last, events = 0, []
+    while True:
+        page = trade.program.get("/events", after=last, limit=100)
+        events += page["items"]
+        if page["next"] is None:
+            break
+        last = page["next"]
+    mine = [event for event in events if event["subject"]["id"] == sent["id"]]
+    assert [event["kind"] for event in mine] == ["consignment.sent", "consignment.taken_over"]
+    assert mine[0]["data"]["number"] == sent["number"]
+    assert mine[1]["data"]["lines"][0]["accepted"] == 1
+    assert "moves" not in mine[0]["data"]
