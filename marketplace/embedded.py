@@ -12,7 +12,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -69,12 +69,13 @@ def ensure_running(state: Path | None = None) -> Embedded:
 
 
 @contextmanager
-def running(state: Path | None = None) -> Iterator[Embedded]:
+def running(state: Path | None = None, settings: Mapping[str, str] | None = None) -> Iterator[Embedded]:
     """Hold the server up for the time of a command: joined or started, and stopped by the last one to leave.
 
-    A server that `ensure_running()` or the `start` command brought up stays. Raises `EmbeddedFailure`.
+    A server that `ensure_running()` or the `start` command brought up stays. `settings` of PostgreSQL hold for a
+    server that is started here. Raises `EmbeddedFailure`.
     """
-    cluster = Cluster(state or default_state())
+    cluster = Cluster(state or default_state(), settings)
     users = None
     try:
         # A signal that came meanwhile is delivered when `alone()` ends: by then the server is ours to stop.

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,10 +59,14 @@ class Embedded:
 
 
 class Cluster:
-    """One state folder's server. Whatever changes it is called inside `alone()`."""
+    """One state folder's server. Whatever changes it is called inside `alone()`.
 
-    def __init__(self, state: Path) -> None:
+    `settings` are PostgreSQL's, in place of those above or beside them, should this be the one who starts the server.
+    """
+
+    def __init__(self, state: Path, settings: Mapping[str, str] | None = None) -> None:
         self.state = Path(os.path.abspath(state))
+        self.settings = {**SETTINGS, **(settings or {})}
         self.home = self.state / "postgresql"
         self.data = self.home / "data"
         self.log = self.home / "server.log"
@@ -173,7 +177,7 @@ class Cluster:
             self.log.replace(self.log.with_suffix(".log.1"))
         preferred = self._port() if self.port_file.exists() else 0
         for port in (free_port(preferred), free_port(0), free_port(0)):
-            options = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in SETTINGS.items())
+            options = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in self.settings.items())
             order = ["start", "-D", str(self.data), "-l", str(self.log), "-w", "-t", str(START_SECONDS)]
             log_end = self.log.stat().st_size if self.log.exists() else 0
             done = run([str(programs / "pg_ctl"), *order, "-o", f"-p {port} {options}"], user)

@@ -47,6 +47,8 @@ def test_a_small_benchmark_measures_every_subject_and_removes_its_database(
         env={
             **os.environ,
             "PYTHONPATH": f"{ROOT}:{ROOT / 'script'}",
+            "DATABASE_URL": server.app_url,
+            "DATABASE_OWNER_URL": server.owner_url,
         },
         capture_output=True,
         text=True,
