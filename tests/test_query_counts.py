@@ -6,8 +6,6 @@ they trade twice more, and everybody reads longer pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -19,10 +17,9 @@ from tests.matrix.acts_channels import change_request, shop_sale
 from tests.matrix.acts_statements import statement
 from tests.matrix.players import PLAYERS
 from tests.matrix.world import World
+from tests.statements import sent_statements
 
 PREFIX = "/api/v1"
-# Housekeeping that comes with some requests and not with others, whatever they ask.
-OCCASIONAL = ("throttle",)
 # Lists of reference data, which trade does not make longer.
 LASTING = {"/categories", "/policies", "/regions", "/channels"}
 # Answers whose rows are groups of a fixed kind: they sum what grows.
@@ -46,21 +43,6 @@ def routes(app: Flask) -> list[tuple[str, Any]]:
     )
 
 
-@contextmanager
-def counted(engine: sa.Engine) -> Iterator[list[str]]:
-    sent: list[str] = []
-
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if not any(table in statement for table in OCCASIONAL):
-            sent.append(statement)
-
-    sa.event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        sa.event.remove(engine, "before_cursor_execute", note)
-
-
 def size(answer: Any) -> int:
     return len(answer["items"]) if isinstance(answer, dict) and "items" in answer else 0
 
@@ -78,7 +60,7 @@ def read_everything(world: World, engine: sa.Engine, limit: int) -> dict[Reading
             longest = query | {"limit": limit}
             if world.call(player.name, "GET", path, query=longest).status_code != 200:
                 longest = query
-            with counted(engine) as sent:
+            with sent_statements(engine) as sent:
                 answer = world.call(player.name, "GET", path, query=longest)
             if answer.status_code == 404:
                 continue  # the agency is outside this reader's scope

@@ -10,9 +10,11 @@ import pytest
 from flask import Flask
 
 from marketplace.clock import today
+from marketplace.database import db
 from marketplace.journal.sealing import seal_pending
 from tests.desks.spreadsheets import sheet_rows
 from tests.desks.trading import SignIn, Trader, Visitor
+from tests.statements import sent_statements
 
 YEAR = today().year
 
@@ -186,23 +188,11 @@ def test_a_month_that_is_none_or_not_over_is_not_closed(
 def test_the_dashboard_asks_the_same_number_of_questions_whatever_the_rows(
     app: Flask, office: Visitor, trader: Trader
 ) -> None:
-    import sqlalchemy as sa
-
-    from marketplace.database import db
-
     def asked(path: str) -> int:
-        seen: list[str] = []
         with app.app_context():
             engine = db.engine
-
-        def note(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
-            seen.append(statement)
-
-        sa.event.listen(engine, "before_cursor_execute", note)
-        try:
+        with sent_statements(engine) as seen:
             office.get(path)
-        finally:
-            sa.event.remove(engine, "before_cursor_execute", note)
         return len(seen)
 
     paths = ("/quota?by=agency", "/quota/entries", "/quota/missing?list=behind")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
-from typing import Any
 
 import psycopg
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from psycopg.sql import SQL, Identifier
@@ -18,6 +16,7 @@ from marketplace.clock import today
 from marketplace.database import db
 from tests.conftest import PASSWORD
 from tests.desks.spreadsheets import sheet_rows
+from tests.statements import sent_statements
 
 ORIGIN = {"Origin": "http://localhost"}
 PDF = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\nxref\n0 1\ntrailer\n<< >>\nstartxref\n50\n%%EOF\n"
@@ -241,16 +240,10 @@ def test_lots_are_downloaded_with_what_blocks_them(seller: FlaskClient) -> None:
 
 def test_a_longer_list_of_lots_asks_no_more_questions(app: Flask, seller: FlaskClient) -> None:
     def statements() -> int:
-        asked: list[str] = []
         with app.app_context():
             engine = db.engine
-
-        def note(*args: Any) -> None:
-            asked.append(args[2])
-
-        sa.event.listen(engine, "before_cursor_execute", note)
-        assert seller.get("/sell/lots?state=draft").status_code == 200
-        sa.event.remove(engine, "before_cursor_execute", note)
+        with sent_statements(engine) as asked:
+            assert seller.get("/sell/lots?state=draft").status_code == 200
         return len(asked)
 
     new_lot(seller, key="b1")

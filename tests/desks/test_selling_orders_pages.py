@@ -8,13 +8,13 @@ from typing import Any
 
 import psycopg
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 
 from marketplace.clock import today
 from marketplace.database import db
 from tests.desks.spreadsheets import sheet_rows
 from tests.desks.trading import DELIVER_TO, SignIn, Trader, Visitor
+from tests.statements import sent_statements
 
 
 @pytest.fixture(scope="module")
@@ -102,16 +102,10 @@ def test_the_desk_asks_the_same_number_of_questions_whatever_waits(
     app: Flask, trader: Trader, seller: Visitor
 ) -> None:
     def statements() -> int:
-        asked: list[str] = []
         with app.app_context():
             engine = db.engine
-
-        def note(*args: Any) -> None:
-            asked.append(args[2])
-
-        sa.event.listen(engine, "before_cursor_execute", note)
-        seller.get("/sell")
-        sa.event.remove(engine, "before_cursor_execute", note)
+        with sent_statements(engine) as asked:
+            seller.get("/sell")
         return len(asked)
 
     placed(trader)

@@ -18,7 +18,6 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
-from sqlalchemy import event
 
 from marketplace.catalog.listing import Filters, list_products
 from marketplace.clock import today
@@ -27,6 +26,7 @@ from marketplace.desks import shop_facets
 from marketplace.desks import shop_house_views as house
 from tests.desks.spreadsheets import sheet_rows
 from tests.desks.trading import ORIGIN, Trader, Visitor
+from tests.statements import sent_statements
 
 STATIC = Path(__file__).resolve().parents[2] / "marketplace" / "static"
 CHINESE = re.compile(r"[\u3400-\u9fff]")
@@ -129,17 +129,8 @@ def test_the_first_page_stays_below_100_kb_with_all_that_it_asks_for(client: Fla
 
 def test_pages_ask_a_constant_number_of_queries(app: Flask, things: dict[str, Any]) -> None:
     def asked(path: str) -> int:
-        sent: list[str] = []
-
-        def note(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
-            sent.append(statement)
-
-        with app.app_context():
-            event.listen(db.engine, "before_cursor_execute", note)
-            try:
-                assert app.test_client().get(path).status_code == 200
-            finally:
-                event.remove(db.engine, "before_cursor_execute", note)
+        with app.app_context(), sent_statements(db.engine) as sent:
+            assert app.test_client().get(path).status_code == 200
         return len(sent)
 
     assert asked("/products") == asked("/products?county=620826") == asked("/products?category=0504")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -20,24 +19,14 @@ from marketplace.actors import ROLE_PERMISSIONS, Actor, Door, Role
 from marketplace.database import db
 from marketplace.orders import queries
 from marketplace.orders.schemas import PurchaseOut
+from tests.statements import sent_statements
 
 SignIn = Callable[[str], dict[str, str]]
 
 
-@contextmanager
-def counted(app: Flask) -> Iterator[list[str]]:
-    sent: list[str] = []
-
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        sent.append(statement)
-
+def counted(app: Flask) -> AbstractContextManager[list[str]]:
     with app.app_context():
-        engine = db.engine
-    sa.event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        sa.event.remove(engine, "before_cursor_execute", note)
+        return sent_statements(db.engine)
 
 
 def on_sale(client: FlaskClient, count: int) -> list[dict[str, Any]]:
