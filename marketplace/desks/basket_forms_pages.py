@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, request
 from marshmallow import Schema, ValidationError, fields, validate
 
+from marketplace.clock import add_working_days, today
 from marketplace.database import db
 from marketplace.desks import amounts, basket_views
+from marketplace.desks.basket_days import spread
 from marketplace.desks.baskets import Basket, Line
 from marketplace.errors import RuleViolation
+from marketplace.orders.rules import check_delivery_day
 from marketplace.orders.schemas import BUYING, FUNDS, PurchaseIn
 from marketplace.values import MAX_LINES, MAX_QUANTITY
 from marketplace.web.forms import FormInvalid, current_form, read_form
@@ -20,6 +24,8 @@ from marketplace.web.problems import validation_errors
 from marketplace.web.schemas import InSchema, text
 
 blueprints: list[Blueprint] = []
+SPREAD = "_spread"  # the button 分到这几天
+MORE_DAYS = ("day_2", "day_3", "day_4")
 HEAD = ("purpose", "payer_profile_id", "canteen_id", "for_agency_id", "reference", "note")
 
 
@@ -53,6 +59,10 @@ class BasketDraftIn(InSchema):
     reference = text(64, required=False)
     note = text(500, required=False)
     template_name = text(50, required=False)
+    # More days for every line, beside the basket's own (`_spread`).
+    day_2 = fields.Date()
+    day_3 = fields.Date()
+    day_4 = fields.Date()
 
 
 class AddIn(InSchema):
@@ -91,13 +101,43 @@ def wrong(pointer: str, detail: str) -> RuleViolation:
 def typed_basket() -> tuple[Basket, str | None]:
     """The basket as it stands on the posted form, and the name for a list. Raises RuleViolation (`invalid`)."""
     given = read_form(BasketDraftIn())
-    goods = basket_views.goods_of(db.session(), [line["product_id"] for line in given["lines"]])
+    return _typed(given, _goods(given)), given.get("template_name")
+
+
+def changed_basket() -> Basket:
+    """The basket of the posted form after the button that was pressed. Raises RuleViolation (`invalid`)."""
+    given = read_form(BasketDraftIn())
+    goods = _goods(given)
+    basket = changed(_typed(given, goods))
+    return _spread(basket, given, goods) if SPREAD in request.form else basket
+
+
+def _goods(given: dict[str, Any]) -> basket_views.Goods:
+    return basket_views.goods_of(db.session(), [line["product_id"] for line in given["lines"]])
+
+
+def _spread(basket: Basket, given: dict[str, Any], goods: basket_views.Goods) -> Basket:
+    usual = given.get("deliver_on")
+    if usual is None:
+        raise wrong("#/deliver_on", "请先填送货日期")
+    days = [usual]
+    for name in MORE_DAYS:
+        if name in given:
+            errors = check_delivery_day(given[name], today(), f"#/{name}")
+            if errors:
+                raise RuleViolation(errors[0]["detail"], errors=errors)
+            days.append(given[name])
+    multiples = {product_id: offer.order_multiple for product_id, offer in goods.offers.items()}
+    return basket.with_lines(spread(basket.lines, days, usual, multiples))
+
+
+def _typed(given: dict[str, Any], goods: basket_views.Goods) -> Basket:
     lines = [typed_line(line, goods, place) for place, line in enumerate(given["lines"])]
     head = {name: _plain(given[name]) for name in HEAD if name in given}
     if "deliver_on" in given:
         head["deliver_on"] = given["deliver_on"].isoformat()
     head["deliver_to"] = given.get("deliver_to", {})
-    return Basket(tuple(lines), head), given.get("template_name")
+    return Basket(tuple(lines), head)
 
 
 def _plain(value: Any) -> Any:
@@ -135,7 +175,7 @@ def changed(basket: Basket) -> Basket:
     for name, act in (("_remove", _remove), ("_split", _split), ("_take", _take)):
         place, _, value = request.form.get(name, "").partition(":")
         if place.isdigit() and int(place) < len(lines):
-            act(lines, int(place), value)
+            act(lines, int(place), value or basket.head.get("deliver_on", ""))
     return basket.with_lines(lines)
 
 
@@ -143,14 +183,13 @@ def _remove(lines: list[Line], place: int, _: str) -> None:
     del lines[place]
 
 
-def _split(lines: list[Line], place: int, _: str) -> None:
-    half = max(1, lines[place].quantity // 2)
-    lines.insert(
-        place + 1, replace(lines[place], quantity=half, amount="", unit=amounts.PACK, deliver_on=None)
-    )
-    lines[place] = replace(
-        lines[place], quantity=max(1, lines[place].quantity - half), amount="", unit=amounts.PACK
-    )
+def _split(lines: list[Line], place: int, usual: str) -> None:
+    """The second half comes on the next working day, until the buyer says another one."""
+    line = replace(lines[place], amount="", unit=amounts.PACK)
+    half = max(1, line.quantity // 2)
+    first = line.deliver_on or (date.fromisoformat(usual) if usual else today())
+    lines[place] = replace(line, quantity=max(1, line.quantity - half))
+    lines.insert(place + 1, replace(line, quantity=half, deliver_on=add_working_days(first, 1)))
 
 
 def _take(lines: list[Line], place: int, value: str) -> None:

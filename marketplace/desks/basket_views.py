@@ -18,7 +18,7 @@ from marketplace.actors import Actor
 from marketplace.catalog import cards, listing
 from marketplace.catalog.models import Product
 from marketplace.catalog.states import ProductState
-from marketplace.desks import amounts
+from marketplace.desks import amounts, basket_days
 from marketplace.desks.basket_head import agency_of, canteens_of, head_of, payers_of
 from marketplace.desks.baskets import Basket, Line
 from marketplace.desks.signs import sign_of
@@ -107,7 +107,7 @@ def refuse_changed_prices(goods: Goods, basket: Basket, mark: str) -> None:
 def basket_page(session: Session, actor: Actor, basket: Basket) -> dict[str, Any]:
     """All that the page of the basket shows; a constant number of queries.
 
-    {groups: [{seller, lines, goods_fen}], goods_fen, counted_fen, mark, head, payers, canteens, agencies}. A line says
+    {groups: [{seller, lines, goods_fen}], goods_fen, counted_fen, drops, mark, head, payers, canteens, agencies}. A line says
     its price, the step in force, what the next step would take, whether it counts, what is wrong with it and with
     which quantity it would be right.
     """
@@ -143,8 +143,11 @@ def basket_page(session: Session, actor: Actor, basket: Basket) -> dict[str, Any
     return {
         "groups": list(groups.values()),
         "lines": len(lines),
+        "kinds": len(totals),
         "goods_fen": sum(line["goods_fen"] for line in lines),
         "counted_fen": sum(line["goods_fen"] for line in lines if line["reason"] is None),
+        "usual_day": default_day,
+        "drops": basket_days.drops(lines, default_day),
         "mark": price_mark(goods, basket.lines),
         "head": head,
         "payers": payers_of(session, owner),
@@ -206,7 +209,8 @@ def _line(
         "multiple": offer.order_multiple,
         "free": goods.free(line.product_id, clock.today()),
         "reason": rules.ineligibility(offer, counties, agency=has_agency),
-        "was_fen": line.seen_fen if line.seen_fen not in (None, price) else None,
+        # Another step of the same ladder is no change of price.
+        "was_fen": None if line.seen_fen in (None, *(fen for _, fen in offer.ladder)) else line.seen_fen,
     }
 
 

@@ -13,10 +13,11 @@ from marketplace.actors import Permission
 from marketplace.database import db
 from marketplace.desks import basket_views, baskets
 from marketplace.desks.basket_forms_pages import (
+    SPREAD,
     AddIn,
     TemplateIn,
     as_typed,
-    changed,
+    changed_basket,
     purchase_content,
     typed_basket,
     typed_line,
@@ -69,10 +70,17 @@ def _shown() -> Shown:
 def basket() -> Shown:
     """The basket over all sellers; a POST keeps what was typed, without ordering anything."""
     if posted():
-        typed, _ = typed_basket()
-        baskets.keep(current_actor(), changed(typed))
-        return went(url_for(".basket"), None)
+        changed = changed_basket()
+        baskets.keep(current_actor(), changed)
+        return went(url_for(".basket"), _spread_words(changed) if SPREAD in request.form else None)
     return _shown()
+
+
+def _spread_words(basket: Basket) -> str:
+    days = len({line.deliver_on for line in basket.lines})
+    if days > 1:
+        return str(gettext("已分成%(n)s次送货，请看每行的数量和日期", n=days))
+    return str(gettext("各种货都在一天送：没有填别的日期，或者数量不够分"))
 
 
 @blp.route("/buy/basket/add", methods=["GET", "POST"])

@@ -152,6 +152,7 @@ def purchase_page(session: Session, actor: Actor, purchase_id: UUID) -> dict[str
         **_shape(actor)(row),
         "orders": orders,
         "payer": payer,
+        "deliver_days": sorted({day for order in orders for day in order["deliver_days"]}),
         "counted_fen": sum(
             line.goods_fen for order in orders for line in order["lines"] if line.ineligible_reason is None
         ),

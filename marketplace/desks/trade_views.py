@@ -224,6 +224,7 @@ def _order(
         "accepted_fen": order.accepted_fen,
         "paid_fen": order.paid_fen,
         "deliver_on": standing.deliver_on,
+        "deliver_days": sorted({line.deliver_on for line in lines}),
         "submitted_at": row.submitted_at,
         # What one side told the other; for nobody else.
         "cancel_reason": None if part is Part.OTHER else order.cancel_reason,

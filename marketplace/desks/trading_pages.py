@@ -18,7 +18,7 @@ from marketplace.unit_of_work import retrying
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form
 from marketplace.web.language import N_, translated
-from marketplace.web.pages import day_text, moment, page
+from marketplace.web.pages import days_text, moment, page
 from marketplace.web.schemas import ReasonIn
 from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
 from marketplace.web.words import word
@@ -139,8 +139,8 @@ def message_of(order: dict[str, Any]) -> str:
         gettext("订单%(number)s，%(seller)s", number=order["number"], seller=order["seller"]["name"]),
         *(f"{line.product_name} {line.spec} {line.quantity}{line.pack_unit}" for line in order["lines"]),
     ]
-    if order["deliver_on"] is not None:
-        lines.append(gettext("送货：%(day)s", day=day_text(order["deliver_on"])))
+    if order["deliver_days"]:
+        lines.append(gettext("送货：%(day)s", day=days_text(order["deliver_days"])))
     address = (order["view"].get("deliver_to") or {}).get("address")
     if address:
         lines.append(gettext("地址：%(address)s", address=address))

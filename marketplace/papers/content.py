@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -37,20 +37,31 @@ def day(at: date | datetime | None) -> str:
     return f"{local.year}年{local.month}月{local.day}日"
 
 
+def days(several: Iterable[date]) -> str:
+    return "、".join(day(each) for each in sorted(set(several)))
+
+
 def goods(line: OrderLine) -> str:
     return f"{line.product_name}　{line.spec}"
+
+
+def _on(deliver_on: date, drops: set[date]) -> str:
+    """The day of a line, where a purchase is delivered on several."""
+    return f"（{deliver_on.month}月{deliver_on.day}日送）" if len(drops) > 1 else ""
 
 
 def approval(view: dict[str, Any], counties: dict[str, str], address: str) -> Sheet:
     """采购审批单: what is asked for, what of it counts, and room for three decisions."""
     rows: list[tuple[str, ...]] = []
     counted = 0
+    drops = {line["deliver_on"] for order in view["orders"] for line in order["lines"]}
     for order in view["orders"]:
         for line in order["lines"]:
             eligible = line["eligible"]
             counted += line["goods_fen"] if eligible else 0
             rows.append((
-                str(len(rows) + 1), f"{line['product_name']}　{line['spec']}", order["seller"]["name"],
+                str(len(rows) + 1), f"{line['product_name']}　{line['spec']}{_on(line['deliver_on'], drops)}",
+                order["seller"]["name"],
                 counties.get(line["county_code"], ""), line["pack_unit"], f"{line['quantity']:,}",
                 yuan(line["unit_price_fen"]), yuan(line["goods_fen"]), "是" if eligible else "否",
             ))  # fmt: skip
@@ -69,7 +80,7 @@ def approval(view: dict[str, Any], counties: dict[str, str], address: str) -> Sh
         title="采购审批单",
         facts=[
             ("采购单号", view["number"]), ("申请日期", day(view["submitted_at"])),
-            ("采购单位", buyer.name), ("送达日期", day(view["deliver_on"])),
+            ("采购单位", buyer.name), ("送达日期", days(drops)),
             ("付款主体", payer.legal_name if payer else buyer.name), ("用途", PURPOSES[view["purpose"]]),
             ("送货地点", view["address"]), ("状态", PURCHASE_STATES[view["state"]]),
         ],
@@ -111,7 +122,7 @@ def delivery(
         facts=[
             ("送货单号", shipment.number), ("发货日期", day(shipment.shipped_on)),
             ("供货单位", paper.seller.name), ("订单号", paper.order.number),
-            ("收货单位", paper.buyer.name), ("送达日期", day(paper.purchase.deliver_on)),
+            ("收货单位", paper.buyer.name), ("送达日期", days(s.line.deliver_on for s in sent)),
             ("收货地点", paper.address or paper.purchase.deliver_address), ("收货人", paper.contact),
             ("承运", carried), ("送货人", shipment.driver or ""),
         ],

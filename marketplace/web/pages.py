@@ -6,7 +6,7 @@ below, `form` (this request's form), `actor`, `here(**changes)` for links that c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -57,7 +57,7 @@ def register_pages(app: Flask) -> None:
     env.trim_blocks = env.lstrip_blocks = True
     env.filters.update(
         yuan=yuan, money=money, wan=wan, kg=kilograms, weight=weight, percent=percent, day=day_text,
-        long_day=long_day, moment=moment, iso=iso, fives=in_fives, count=count_text, t=translated,
+        days=days_text, long_day=long_day, moment=moment, iso=iso, fives=in_fives, count=count_text, t=translated,
     )  # fmt: skip
     env.globals.update(
         word=word, chip=chip, choices=choices, here=here, weekday=weekday, static=static_address
@@ -166,6 +166,11 @@ def day_text(at: date | datetime | str | None) -> str:
     if at.year != today().year:
         return long_day(at)
     return f"{at.day} {at:%b}" if in_english() else f"{at.month}月{at.day}日"
+
+
+def days_text(days: Sequence[date]) -> str:
+    """'11月27日、11月30日'."""
+    return (", " if in_english() else "、").join(day_text(day) for day in days)
 
 
 def long_day(at: date | datetime | str | None) -> str:

@@ -19,7 +19,9 @@ from werkzeug.test import TestResponse
 
 from marketplace import upkeep
 from marketplace.clock import today
+from marketplace.database import db
 from tests.conftest import PASSWORD
+from tests.statements import sent_statements
 from tests.story import Story, Teller
 
 ORIGIN = {"Origin": "http://localhost"}
@@ -233,6 +235,64 @@ def test_a_template_is_saved_loaded_and_deleted_by_its_own_unit_alone(
     assert [line["quantity"] for line in basket(owner)] == [20]
     assert buyer.send("/buy/templates", {**given, "_act": "delete"}).status_code == 303
     assert count(owner, "basket_draft where name <> ''") == 0
+
+
+def test_a_basket_is_spread_over_days_and_put_together_again(
+    buyer: Person, teller: Teller, owner: psycopg.Connection
+) -> None:
+    goods = product(teller)
+    first, second, third = ((today() + timedelta(days)).isoformat() for days in (3, 5, 8))
+    seen = {"lines-0-seen_fen": goods["price_fen"]}
+    form = {**filled(goods, 80), **seen, "deliver_on": first, "_spread": "1"}
+    buyer.send("/buy/basket", {**form, "day_2": third, "day_3": second})
+    assert [(line["quantity"], line["deliver_on"]) for line in basket(owner)] == [
+        (27, None),
+        (27, second),
+        (26, third),
+    ]
+    page = buyer.see("/buy/basket")
+    assert f'name="day_2" type="date" value="{second}"' in page
+    assert "各次送货" in page
+    buyer.send("/buy/basket", form)
+    assert [(line["quantity"], line["deliver_on"]) for line in basket(owner)] == [(80, None)]
+    page = buyer.see("/buy/basket")
+    assert "各次送货" not in page
+    assert "价格已变" not in page  # the dearer step of a smaller quantity is no change
+
+
+def test_a_day_that_is_past_spreads_nothing(buyer: Person, teller: Teller, owner: psycopg.Connection) -> None:
+    form = {**filled(product(teller), 80), "day_2": (today() - timedelta(1)).isoformat(), "_spread": "1"}
+    answer = buyer.send("/buy/basket", form)
+    assert answer.status_code == 422
+    assert "送货日期已经过去" in answer.get_data(as_text=True)
+    assert basket(owner) == []
+
+
+def test_a_purchase_in_parts_says_its_days_on_every_page_and_paper(
+    buyer: Person, manager: Person, teller: Teller
+) -> None:
+    goods = product(teller)
+    first, second = (today() + timedelta(days) for days in (3, 6))
+    asked = max(10, goods["min_order_quantity"])
+    buyer.send("/buy/basket", {**filled(goods, asked), "deliver_on": first, "day_2": second, "_spread": "1"})
+    page = buyer.see("/buy/basket")
+    sent = {
+        name: value
+        for name, value in re.findall(
+            r'<input[^>]* name="((?:lines|deliver)[^"]+)"[^>]* value="([^"]*)"', page
+        )
+        if value
+    }
+    answer = buyer.send("/buy/basket/submit", {**sent, "purpose": "canteen", "_once": "d" * 32})
+    assert answer.status_code == 303, answer.get_data(as_text=True)
+    days = f"{first.month}月{first.day}日、{second.month}月{second.day}日"
+    purchase = answer.headers["Location"]
+    assert days in buyer.see(purchase)
+    manager.send(f"{purchase}/approve", {"_once": "e" * 32})
+    order = re.search(r'href="(/orders/[0-9a-f-]{36})"', buyer.see(purchase))
+    assert order is not None
+    page = buyer.see(order[1])
+    assert page.count(days) == 2  # beside the goods, and in the text for a chat
 
 
 def test_a_template_without_a_name_asks_for_one_and_keeps_the_basket(
@@ -567,24 +627,12 @@ def test_a_purchase_is_withdrawn_by_form(buyer: Person, teller: Teller) -> None:
 def test_a_page_asks_the_database_the_same_number_of_times_however_many_rows(
     app: Flask, buyer: Person, teller: Teller, path: str, most: int
 ) -> None:
-    import sqlalchemy as sa
-
-    from marketplace.database import db
-
     def statements() -> int:
-        seen: list[str] = []
         with app.app_context():
             engine = db.engine
-
-        def note(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
-            seen.append(statement)
-
-        sa.event.listen(engine, "before_cursor_execute", note)
-        try:
+        with sent_statements(engine) as asked:
             buyer.see(path)
-        finally:
-            sa.event.remove(engine, "before_cursor_execute", note)
-        return len(seen)
+        return len(asked)
 
     buyer.see(path)
     before = statements()
