@@ -133,6 +133,20 @@ _SALES_LINE_NAMES = (
     "amount_fen", "retail_fen",
 )  # fmt: skip
 
+_COUNTS = """
+    select id::text, channel_id::text, place_id::text, counted_on::text, version from stock_count
+"""
+_COUNT_LINES = """
+    select c.count_id::text, c.position, c.seller_id::text, c.product_id::text, c.lot_id::text, s.lot_id::text,
+           s.place_id::text, c.expected, c.counted, c.spoilage, c.loss, c.borne_by, c.cause, c.unit_price_fen,
+           c.amount_fen
+    from stock_count_line c join stock s on s.id = c.stock_id
+"""
+_COUNT_LINE_NAMES = (
+    "seller_id", "product_id", "lot_id", "lot of stock_id", "place of stock_id", "expected", "counted", "spoilage",
+    "loss", "borne_by", "cause", "unit_price_fen", "amount_fen",
+)  # fmt: skip
+
 Row = tuple[Hashable, tuple[Any, ...]]
 
 
@@ -277,12 +291,18 @@ def _compare_shops(comparison: _Comparison, rebuilt: Rebuilt) -> None:
         lambda s: (*s.head, s.total_fen),
     )
     comparison.table(
-        "sales_report_line",
-        _SALES_LINE_NAMES,
-        (((row[0], row[1]), tuple(row[2:])) for row in comparison.rows(_SALES_LINES)),
-        shops.sales_lines,
+        "stock_count",
+        ("channel_id", "place_id", "counted_on", "version"),
+        ((row[0], tuple(row[1:])) for row in comparison.rows(_COUNTS)),
+        shops.counts,
         tuple,
     )
+    for name, names, statement, expected in (
+        ("sales_report_line", _SALES_LINE_NAMES, _SALES_LINES, shops.sales_lines),
+        ("stock_count_line", _COUNT_LINE_NAMES, _COUNT_LINES, shops.count_lines),
+    ):
+        rows = (((row[0], row[1]), tuple(row[2:])) for row in comparison.rows(statement))
+        comparison.table(name, names, rows, expected, tuple)
 
 
 def _compare_stock(comparison: _Comparison, rebuilt: Rebuilt) -> int:

@@ -124,6 +124,7 @@ class Rebuilt:
             "statement.agreed": (self.books.take,),
             "sales.reported": (self.shops.take_sales,),
             "sales.reversed": (self.shops.take_sales,),
+            "stock.counted": (self.shops.take_count,),
             "period.closed": (self._close,),
             **{f"declaration.{event}": (self._declare,) for event in _DECLARATION_STATES},
         }

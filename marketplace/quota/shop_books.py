@@ -15,6 +15,11 @@ Text = dict[str, Any]
 Lines = dict[tuple[str, int], tuple[Any, ...]]
 
 
+_COUNTED = (
+    "expected", "counted", "spoilage", "loss", "borne_by", "cause", "unit_price_fen", "amount_fen",
+)  # fmt: skip
+
+
 @dataclass(slots=True)
 class SalesSums:
     """`head`: channel, place, business day, version, red, corrected version's id."""
@@ -29,6 +34,9 @@ class ShopBooks:
 
     sales: dict[str, SalesSums] = field(default_factory=dict)
     sales_lines: Lines = field(default_factory=dict)
+    # count -> (channel, place, day, version)
+    counts: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    count_lines: Lines = field(default_factory=dict)
 
     def take_sales(self, text: Text) -> None:
         report, data = text["subject"]["id"], text["data"]
@@ -61,6 +69,31 @@ class ShopBooks:
         opposite = (*told, -quantity, price, -amount, None if retail is None else -retail)
         if self.sales_lines.get((before, position)) != opposite:
             raise ValueError(f"line {position} does not take back that of the version before")
+
+    def take_count(self, text: Text) -> None:
+        count, data = text["subject"]["id"], text["data"]
+        head = (data["channel"], data["place"], data["counted_on"], data["version"])
+        if self.counts.setdefault(count, head) != head:
+            raise ValueError("its facts tell of different counts")
+        owed, gone = 0, Counter[str]()
+        ended: dict[str, int] = {}
+        for line in data["lines"]:
+            lost = line["spoilage"] + line["loss"]
+            if line["expected"] != line["counted"] + lost:
+                raise ValueError(f"line {line['position']} does not add up")
+            if ended.get(line["lot"], line["expected"]) != line["expected"]:
+                raise ValueError(f"line {line['position']} does not begin where the one before ended")
+            due = lost * line["unit_price_fen"] if line["borne_by"] == "channel" else 0
+            if line["amount_fen"] != due:
+                raise ValueError(f"line {line['position']} charges another sum than its packs")
+            told = (data["seller"], line["product"], line["lot"], line["lot"], data["place"])
+            _add(self.count_lines, (count, line["position"]), (*told, *(line[name] for name in _COUNTED)))
+            ended[line["lot"]] = line["counted"]
+            owed += due
+            gone[line["lot"]] += lost
+        if owed != data["amount_fen"]:
+            raise ValueError("its lines do not give its amount")
+        _moved(data, gone)
 
 
 def _add(lines: Lines, key: tuple[str, int], values: tuple[Any, ...]) -> None:

@@ -87,6 +87,7 @@ CHANNEL_FACTS: Mapping[str, str] = {
     "consignment.sent": N_("代销送货"),
     "consignment.taken_over": N_("门店接收代销货"),
     "consignment.cancelled": N_("撤回代销送货"),
+    "stock.counted": N_("门店盘点"),
     "statement.issued": N_("出具结算单"),
     "statement.disputed": N_("对结算单提异议"),
     "statement.answered": N_("答复结算单异议"),
@@ -104,4 +105,5 @@ CHANNEL_SUBJECTS: Mapping[str, str] = {
     "consignment": N_("代销送货单"),
     "statement": N_("结算单"),
     "sales_report": N_("门店销售"),
+    "stock_count": N_("门店盘点"),
 }

@@ -18,10 +18,12 @@ from werkzeug.routing import Rule
 from marketplace.actors import Door, Permission, system
 from marketplace.channels import statements
 from marketplace.channels.states import SCOPE_PERMISSIONS, Scope
+from marketplace.clock import today
 from tests.channels.consigned import LAST_DAY, PERIOD, open_shop
 from tests.channels.partner import Program, new_key, order_body
 from tests.channels.sending import Sender
 from tests.channels.sent import sent_order
+from tests.channels.stocked import PACKS, stocked
 
 # Parameter -> what makes an object of a channel that stands there, and a value that nothing has.
 MAKERS: dict[str, tuple[Callable[[Program], str], str]] = {
@@ -43,6 +45,7 @@ MAKERS: dict[str, tuple[Callable[[Program], str], str]] = {
     ),
     "webhook_id": (lambda p: _webhook(p), "00000000-0000-7000-8000-000000000000"),
     "report_id": (lambda p: _sales_report(p), "00000000-0000-7000-8000-000000000000"),
+    "count_id": (lambda p: _stock_count(p), "00000000-0000-7000-8000-000000000000"),
     "delivery_id": (
         lambda p: str(p.post(f"/webhooks/{_webhook(p)}/ping", {}, 202)["id"]),
         "00000000-0000-7000-8000-000000000000",
@@ -86,6 +89,15 @@ def _sales_report(program: Program) -> str:
     """Of a day on which nothing was sold."""
     body = {"business_day": "2026-02-01", "lines": []}
     return str(program.post("/sales-reports", body, 201)["id"])
+
+
+def _stock_count(program: Program) -> str:
+    """Of a shop where all is as the books say."""
+    app = program.client.application
+    with psycopg.connect(app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"], autocommit=True) as owner:
+        lot = stocked(app, owner)[0]
+    body = {"counted_on": today().isoformat(), "lines": [{"trace_code": lot.trace_code, "counted": PACKS}]}
+    return str(program.post("/stock-counts", body, 201)["id"])
 
 
 def _webhook(program: Program) -> str:

@@ -37,7 +37,7 @@ def carried_by(t: Tenant) -> tuple[Program, UUID]:
 
 
 def shop_sale(t: Tenant) -> None:
-    """Three packs of the tenant's goods that came to the channel's shop, one of them sold on a day of its own."""
+    """Three packs of the tenant's goods come to the channel's shop; one is sold on a day of its own, one spoils."""
     program, product = carried_by(t)
     row = t.world.owner.execute(
         "select l.id, l.trace_code, l.code, '', l.product_id, l.seller_id, s.id, s.place_id, a.place_id, 5000"
@@ -50,8 +50,12 @@ def shop_sale(t: Tenant) -> None:
     lot = Stocked(*row)
     with t.world.app.app_context():
         bring(lot, 3)
-    line = {"trace_code": lot.trace_code, "quantity": 1}
-    program.post("/sales-reports", {"business_day": next(_DAYS), "lines": [line]}, 201)
+    line, on = {"trace_code": lot.trace_code, "quantity": 1}, next(_DAYS)
+    program.post("/sales-reports", {"business_day": on, "lines": [line]}, 201)
+    held = t.world.one("select on_hand from stock where lot_id = %s and place_id = %s", lot.lot_id, lot.shop)
+    spoilt = {"kind": "spoilage", "quantity": 1, "cause": "rotten", "borne_by": "seller"}
+    line = {"trace_code": lot.trace_code, "counted": held - 1, "differences": [spoilt]}
+    program.post("/stock-counts", {"counted_on": on, "lines": [line]}, 201)
 
 
 def change_request(t: Tenant) -> str:
