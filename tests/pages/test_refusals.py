@@ -32,7 +32,7 @@ SPOKEN = (
     "trace",
 )
 SILENT = {
-    "api.py", "office_api.py", "catalogue_api.py", "orders_api.py", "webhooks_api.py", "sales_api.py", "counts_api.py", "pages.py", "cli.py",
+    "api.py", "office_api.py", "catalogue_api.py", "orders_api.py", "webhooks_api.py", "sales_api.py", "statements_api.py", "partner_statements_api.py", "counts_api.py", "pages.py", "cli.py",
     "search.py", "story.py", "labels.py", "capitals.py", "invoice_files.py", "report.py", "figures.py",
     "prices.py", "verifier.py", "words.py",
 }  # fmt: skip
