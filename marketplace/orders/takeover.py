@@ -86,7 +86,8 @@ def accept_order(actor: Actor, order_id: UUID, wish: AcceptWish, *, once: Once =
     """Take goods over (验收) per line and lot, in one or more acts; what is accepted is owed.
 
     Quantities in packs; accepted_fen = accepted packs times the line's unit price. A reduction (降价接收) lowers it
-    only when the seller agrees. Raises WrongState (`wrong-state`), RuleViolation (`invalid`) with every wrong line,
+    only when the seller agrees. No act takes it back (README, "No undo of an acceptance"): what was wrong is put right
+    by an act of its own. Raises WrongState (`wrong-state`), RuleViolation (`invalid`) with every wrong line,
     LotNeeded (`lot-needed`), InspectorsNeeded (`inspectors-needed`), NotFound for a document out of reach.
     """
     with transaction(actor, Permission.ORDER_ACCEPT, once) as tx:

@@ -1,68 +1,17 @@
-"""A list as a spreadsheet: title, 口径, head, rows. Every cell has its type, so a name can never become a formula."""
+"""A list of a page as a spreadsheet to download."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
-import xlsxwriter
 from flask import Response
 
-from marketplace.clock import SHANGHAI
+from marketplace.workbooks import CONTENT_TYPE, workbook
+from marketplace.workbooks import Column as Column
 
-CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_ROWS = 10_000
-_OPTIONS = {
-    "in_memory": True,
-    "strings_to_formulas": False,
-    "strings_to_urls": False,
-    "strings_to_numbers": False,
-}
-# kind -> (divisor, number format): sheets hold doubles, which keep every amount here to the fen.
-_NUMBERS = {
-    "yuan": (100, "#,##0.00"),
-    "percent": (100, "0.00"),
-    "kg": (1000, "#,##0.###"),
-    "count": (1, "#,##0"),
-}
-
-
-@dataclass(frozen=True)
-class Column:
-    """`key` is the member of a row, or its path ("seller.name"); `kind` text, yuan, percent, kg, count, day, time."""
-
-    key: str
-    label: str
-    kind: str = "text"
-    width: int = 16
-
-
-def workbook(
-    title: str, columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], basis: Sequence[str]
-) -> bytes:
-    """The bytes of a workbook with one sheet. Amounts are in 元, weights in 公斤, times in Beijing time."""
-    target = BytesIO()
-    book = xlsxwriter.Workbook(target, _OPTIONS)
-    sheet = book.add_worksheet(_sheet_name(title))
-    sheet.write_string(0, 0, title, book.add_format({"bold": True, "font_size": 14}))
-    for number, line in enumerate(basis, start=1):
-        sheet.write_string(number, 0, line)
-    top = len(basis) + 2
-    head = book.add_format({"bold": True, "bottom": 1, "text_wrap": True})
-    formats = {kind: book.add_format({"num_format": form}) for kind, (_, form) in _NUMBERS.items()}
-    for place, column in enumerate(columns):
-        sheet.write_string(top, place, column.label, head)
-        sheet.set_column(place, place, column.width)
-    for number, row in enumerate(rows, start=top + 1):
-        for place, column in enumerate(columns):
-            _write(sheet, number, place, column, member(row, column.key), formats)
-    sheet.freeze_panes(top + 1, 1)
-    book.close()
-    return target.getvalue()
 
 
 def sheet_response(
@@ -72,28 +21,3 @@ def sheet_response(
     response = Response(workbook(title, columns, rows, basis), mimetype=CONTENT_TYPE)
     response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(title)}.xlsx"
     return response
-
-
-def member(row: Mapping[str, Any], path: str) -> Any:
-    value: Any = row
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
-
-
-def _sheet_name(title: str) -> str:
-    return "".join(c for c in title if c not in "[]:*?/\\'")[:31] or "Sheet"
-
-
-def _write(sheet: Any, row: int, place: int, column: Column, value: Any, formats: dict[str, Any]) -> None:
-    if value is None:
-        sheet.write_string(row, place, "")
-    elif column.kind in _NUMBERS:
-        divisor, _ = _NUMBERS[column.kind]
-        sheet.write_number(row, place, value / divisor if divisor > 1 else value, formats[column.kind])
-    elif isinstance(value, datetime):
-        sheet.write_string(row, place, value.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M"))
-    elif isinstance(value, date):
-        sheet.write_string(row, place, value.isoformat())
-    else:
-        sheet.write_string(row, place, str(value)[:32_767])
