@@ -8,8 +8,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-# Permits of the rate limit are taken by the batch and lapse after seconds; a session is marked as seen once a minute.
-BY_THE_CLOCK = ("throttle", "set local synchronous_commit", "UPDATE web_session")
+# Permits of the rate limit are taken by the batch and lapse after seconds; a session is marked as seen, and the use of
+# a key noted, once a minute; readings of codes are added up and written by a timer.
+BY_THE_CLOCK = (
+    "throttle",
+    "set local synchronous_commit",
+    "UPDATE web_session",
+    "partner_key_use",
+    "set local lock_timeout",
+    "insert into trace_scan",
+)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from tests.desks.spreadsheets import sheet_rows
 from tests.desks.trading import SignIn, Trader, Visitor
 from tests.documents import files
 from tests.payments.test_invoice_files import electronic
-from tests.test_query_counts import counted
+from tests.statements import sent_statements
 
 TITLE, TAX = "平凉市泾滨中学", "12620802MA70A0C19C"
 
@@ -392,7 +392,7 @@ def test_pages_ask_as_much_for_many_rows_as_for_few(
             engine = db.engine
         for visitor, path in pages:
             visitor.get(path)
-            with counted(engine) as sent:
+            with sent_statements(engine) as sent:
                 visitor.get(path)
             found.append(len(sent))
         return found
