@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from marketplace.actors import ROLE_PERMISSIONS, Actor, Door, Role
-from marketplace.clock import today
+from marketplace.clock import now, today
 
 LAST_DAY = today().replace(day=1) - timedelta(days=1)
 PERIOD = LAST_DAY.isoformat()[:7]
@@ -33,8 +33,8 @@ class Shop:
         key = uuid.uuid4()
         self.owner.execute(
             "insert into sales_report (id, channel_id, place_id, business_day, version, red, digest, total_fen,"
-            " reported_at) values (%s, %s, %s, %s, %s, %s, '', %s, now())",
-            [key, self.channel, self.place, day, version, red, sum(q * p for q, p in lines)],
+            " reported_at) values (%s, %s, %s, %s, %s, %s, '', %s, %s)",
+            [key, self.channel, self.place, day, version, red, sum(q * p for q, p in lines), now()],
         )
         for n, (packs, price) in enumerate(lines, start=1):
             self.owner.execute(
@@ -48,8 +48,8 @@ class Shop:
         key = uuid.uuid4()
         self.owner.execute(
             "insert into stock_count (id, channel_id, place_id, counted_on, version, digest, reported_at)"
-            " values (%s, %s, %s, %s, (select count(*) + 1 from stock_count), '', now())",
-            [key, self.channel, self.place, day],
+            " values (%s, %s, %s, %s, (select count(*) + 1 from stock_count), '', %s)",
+            [key, self.channel, self.place, day, now()],
         )
         owed = (spoilage + loss) * price if borne_by == "channel" else 0
         self.owner.execute(

@@ -11,10 +11,12 @@ from tests.story import Teller
 from tests.traded import bearer
 
 
-def sent_order(app: Flask, program: Program, number: str, seller: str = "coop.seller") -> dict[str, Any]:
+def sent_order(
+    app: Flask, program: Program, number: str, seller: str = "coop.seller", packs: int = 1
+) -> dict[str, Any]:
     """The order of `number`, new, as the channel's program reads it after its shipment."""
     item = next(i for i in program.items() if i["sku"] == "PL-0001")
-    program.post("/orders", order_body(number, [item]), 201)
+    program.post("/orders", order_body(number, [item], packs=packs), 201)
     own = program.get(f"/orders/{number}")["orders"][0]["number"]
     teller = Teller(app, bearer(app))
     listed = teller.ask("GET", "/orders?limit=100", seller)["items"]

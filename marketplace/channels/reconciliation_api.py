@@ -1,0 +1,77 @@
+"""A channel's daily reconciliation: the file, and what it adds up to."""
+
+from __future__ import annotations
+
+import base64
+from datetime import date
+from typing import Any
+
+from flask import Response
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields
+
+from marketplace.actors import Permission
+from marketplace.channels import reconciliation
+from marketplace.database import db
+from marketplace.errors import NotFound
+from marketplace.web.attachments import attachment
+from marketplace.web.edge import current_actor, requires, shown
+
+blp = Blueprint("partner_reconciliation", __name__, url_prefix="/partner/v1", description="渠道每日对账")
+blueprints = [blp]
+
+
+class ReconciliationKindOut(Schema):
+    """Sums of one kind of row: order, cancelled, shipped, accepted, refused, allowance, sold, red, spoilage, loss, payment,
+    refund, statement, statement_change, settlement."""
+
+    kind = fields.String(required=True)
+    rows = fields.Integer(required=True)
+    quantity = fields.Integer(required=True)
+    amount_fen = fields.Integer(required=True)
+
+
+class ReconciliationOut(Schema):
+    """`total_fen` is the last line of the file: the sum of all its amounts, whatever they are about."""
+
+    day = fields.Date(required=True)
+    rows = fields.Integer(required=True)
+    total_fen = fields.Integer(required=True)
+    sha256 = fields.String(required=True, metadata={"description": "of the whole file, in hex"})
+    kinds = fields.List(fields.Nested(ReconciliationKindOut), required=True)
+
+
+SUMMARY = ReconciliationOut()
+
+
+def _file(day: str) -> tuple[bytes, dict[str, Any]]:
+    try:
+        asked = date.fromisoformat(day) if len(day) == len("2026-11-24") else None
+    except ValueError:
+        asked = None
+    if asked is None or not 2000 <= asked.year <= 2100:
+        raise NotFound("日期要写成 2026-11-24")
+    return reconciliation.daily_file(db.session(), current_actor(), asked)
+
+
+@blp.route("/reconciliation/<day>")
+@requires(Permission.CHANNEL_STATEMENTS)
+@blp.response(200, ReconciliationOut)
+def show_reconciliation(day: str) -> Response:
+    """What a business day's file adds up to, and its SHA-256; from ten minutes after the day on."""
+    return shown(SUMMARY, _file(day)[1])
+
+
+@blp.route("/reconciliation/<day>.csv")
+@requires(Permission.CHANNEL_STATEMENTS)
+@blp.response(200, content_type="text/csv")
+def send_reconciliation(day: str) -> Response:
+    """Everything that a business day (Asia/Shanghai) recorded, as CSV with a line `total` at the end.
+
+    A late report stands in the file of the day on which it came, so that a file never changes.
+    """
+    content, sums = _file(day)
+    response = attachment(content, "text/csv", f"reconciliation-{day}.csv")
+    digest = bytes.fromhex(sums["sha256"])
+    response.headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(digest).decode()}:"
+    return response
