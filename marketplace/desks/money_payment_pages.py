@@ -21,6 +21,7 @@ from marketplace.errors import NotFound
 from marketplace.payments import queries, service, worklists
 from marketplace.payments.capitals import in_capitals
 from marketplace.payments.schemas import PaymentIn, SlipFileIn, SlipIn
+from marketplace.payments.set_aside import count_set_aside
 from marketplace.payments.states import PaymentDocState
 from marketplace.unit_of_work import Once, retrying
 from marketplace.web.edge import current_actor, requires
@@ -55,7 +56,7 @@ def disputes() -> Shown:
     if wants_sheet():
         return _sheet(actor, for_office=True, q=searched(), sort=request.args.get("sort"))
     rows = queries.list_payments(db.session(), actor, today=today(), for_office=True, **list_wish())
-    return page("money/disputes.html", rows=rows)
+    return page("money/disputes.html", rows=rows, aside=count_set_aside(db.session()))
 
 
 def _sheet(actor: Actor, **wish: Any) -> Response:

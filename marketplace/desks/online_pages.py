@@ -13,12 +13,14 @@ from marketplace.actors import Permission
 from marketplace.clock import today
 from marketplace.database import db
 from marketplace.desks.online_views import online_acts, online_turn, refundable_fen
+from marketplace.errors import NotFound
 from marketplace.payments import queries, service
 from marketplace.payments.comparing import gateways_account
 from marketplace.payments.gateway import configured_gateway, merchant_of_record
 from marketplace.payments.online_queries import list_held
 from marketplace.payments.rules import MAX_GATEWAY_FEN
-from marketplace.payments.schemas import PayIn, PayoutIn, RefundIn, ResolveIn
+from marketplace.payments.schemas import DecideEventIn, PayIn, PayoutIn, RefundIn, ResolveIn
+from marketplace.payments.set_aside import count_set_aside, list_set_aside
 from marketplace.unit_of_work import Once, retrying
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form
@@ -94,7 +96,42 @@ def settlement() -> Shown:
     """What the gateway, or the supervised account behind it, still holds for sellers; each is settled from here."""
     rows = list_held(db.session(), queries.visible_payments(current_actor()))
     total = sum(row["held_fen"] for row in rows)
-    return page("online/settlement.html", rows=rows, total_fen=total, merchant=merchant_of_record())
+    decides = current_actor().can(Permission.RECEIPT_RECORD)
+    aside = count_set_aside(db.session()) if decides else 0
+    return page(
+        "online/settlement.html", rows=rows, total_fen=total, merchant=merchant_of_record(), aside=aside
+    )
+
+
+@blp.route("/settlement/messages", methods=["GET"])
+@requires(Permission.PAYMENT_UPHOLD, Permission.RECEIPT_RECORD)
+def messages() -> Shown:
+    """The gateway's messages that agree with nothing here; each is applied anew or ended."""
+    return page("online/messages.html", rows=_set_aside())
+
+
+@blp.route("/settlement/messages/<int:number>", methods=["GET", "POST"])
+@requires(Permission.PAYMENT_UPHOLD, Permission.RECEIPT_RECORD)
+@form
+@retrying
+def message(number: int) -> Shown:
+    """One of them, and what becomes of it."""
+    if posted():
+        decided = read_form(DecideEventIn())
+        reply = service.end_set_aside(current_actor(), number, **decided, once=page_once("online.messages"))
+        return done(reply, gettext("已处理这条通知"))
+    row = next((row for row in _set_aside() if row["id"] == number), None)
+    if row is None:
+        raise NotFound(gettext("没有这条待处理的通知，可能已经处理过了"))
+    return page("online/message.html", row=row)
+
+
+def _set_aside() -> list[dict[str, Any]]:
+    actor = current_actor()
+    rows = list_set_aside(db.session(), actor, queries.visible_payments(actor))
+    return [
+        row | {"why": row["why"] if row["why"] in WORDS["gateway_event_why"] else "other"} for row in rows
+    ]
 
 
 def _back(payment_id: UUID) -> Once:

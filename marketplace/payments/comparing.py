@@ -7,7 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from marketplace.actors import Actor, Permission
+from marketplace.actors import Actor
 from marketplace.clock import business_day
 from marketplace.database import db
 from marketplace.errors import Conflict, RuleViolation, WrongState
@@ -23,6 +23,7 @@ from marketplace.payments.gateway import (
 )
 from marketplace.payments.models import PaymentAttempt
 from marketplace.payments.online import locked_attempt, settle
+from marketplace.payments.set_aside import deciding_permission
 from marketplace.payments.states import VOID_GIVEN_BACK, VOID_UNCHARGED, AttemptEnd, AttemptState
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, transaction
 
@@ -56,7 +57,7 @@ class _Aside:
 
 def gateways_account(actor: Actor, payment_id: UUID) -> Account | None:
     """For the reader who compares; None where nothing is put aside. Raises as `resolve_attempt`, changes nothing."""
-    actor.require(_permission(actor))
+    actor.require(deciding_permission(actor))
     aside = _aside(actor, payment_id)
     return None if aside is None else _ask(_gateway(), aside)[1]
 
@@ -72,7 +73,7 @@ def resolve_attempt(
     Raises NotFound, WrongState (nothing is put aside), RuleViolation (`gateway-not-configured`), Conflict
     (`sum-differs`, `still-charged`, both with `seen_fen` and `given_back_fen`), GatewayUnknown, GatewayClosed.
     """
-    permission = _permission(actor)
+    permission = deciding_permission(actor)
     actor.require(permission)
     aside = _aside(actor, payment_id)
     asked: tuple[Intent, Account] | None = None
@@ -109,11 +110,6 @@ def resolve_attempt(
             payment.version += 1
         today = business_day(tx.started_at)
         return tx.answer(queries.payment_view(tx.session, payment_id, actor, today=today))
-
-
-def _permission(actor: Actor) -> Permission:
-    office = actor.can(Permission.PAYMENT_UPHOLD)
-    return Permission.PAYMENT_UPHOLD if office else Permission.RECEIPT_RECORD
 
 
 def _gateway() -> Gateway:

@@ -10,6 +10,7 @@ from marketplace.payments.ledger import OrderAmount
 from marketplace.payments.states import (
     AttemptEnd,
     AttemptState,
+    EventEnd,
     InvoiceDocState,
     InvoiceKind,
     PaymentDocState,
@@ -164,6 +165,12 @@ class ResolveIn(InSchema):
 
     outcome = fields.Enum(AttemptEnd, by_value=True, required=True)
     reason = text(500)
+
+
+class DecideEventIn(InSchema):
+    """What becomes of a message of the gateway that was put aside."""
+
+    outcome = fields.Enum(EventEnd, by_value=True, required=True)
 
 
 class PayoutIn(InSchema):

@@ -7,6 +7,7 @@ from marketplace.payments.online import pay_online
 from marketplace.payments.paying import cancel_payment, complete_slip, file_slip, open_payment
 from marketplace.payments.payouts import settle_payout
 from marketplace.payments.refunding import refund_payment
+from marketplace.payments.set_aside import end_set_aside
 from marketplace.payments.settling import confirm_payment, dispute_payment, refuse_payment, uphold_payment
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "complete_slip",
     "confirm_payment",
     "dispute_payment",
+    "end_set_aside",
     "file_slip",
     "issue_invoice",
     "open_payment",

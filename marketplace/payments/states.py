@@ -86,6 +86,14 @@ class EventState(StrEnum):
     QUARANTINED = "quarantined"
 
 
+class EventEnd(StrEnum):
+    """What a person decides about a message that was put aside."""
+
+    AGAIN = "again"  # the cause is gone: it is applied anew
+    SETTLED = "settled"  # put right at the gateway or by a payment's own acts
+    FOREIGN = "foreign"  # of a business that is not ours
+
+
 I, P = InvoiceDocState, PaymentDocState  # noqa: E741
 
 INVOICE_MOVES: Mapping[tuple[InvoiceDocState, str], InvoiceDocState] = {

@@ -39,6 +39,7 @@ FACT_KIND: Mapping[str, str] = {
     "payment.attempt_failed": N_("在线支付未成功"),
     "payment.captured": N_("在线支付成功"),
     "payment.quarantined": N_("支付渠道金额不符，待查"),
+    "gateway_event.decided": N_("处理对不上的渠道通知"),
     "payment.attempt_resolved": N_("核对后了结在线支付"),
     "payment.refund_asked": N_("申请退款"),
     "payment.refund_failed": N_("退款未成功"),

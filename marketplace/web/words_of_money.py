@@ -46,6 +46,21 @@ MONEY_WORDS: Mapping[str, Mapping[str, str]] = {
         "captured": N_("已扣款"),
     },
     "attempt_end": {"captured": N_("记为已扣款"), "void": N_("作废，可以再付")},
+    "gateway_event_why": {
+        "unreadable": N_("看不懂的内容"),
+        "another-intent": N_("付款单对应的是另一笔渠道交易"),
+        "amount-differs": N_("金额或币种与付款单不符"),
+        "failed-after-refund": N_("退款已登记退回，渠道后来说没退成"),
+        "names-nothing-here": N_("一天内没有找到它说的付款"),
+        "above-captured": N_("退款超过了收到的金额"),
+        "wrong-state": N_("与付款单现在的状态不合"),
+        "other": N_("与账面不合"),
+    },
+    "gateway_event_end": {
+        "again": N_("再处理一次（原因已经排除）"),
+        "settled": N_("了结：已在支付渠道或付款单上另行处理"),
+        "foreign": N_("了结：不是本平台的交易"),
+    },
     "refund_state": {"pending": N_("退款中"), "refunded": N_("已退回"), "failed": N_("未退成")},
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 
@@ -225,3 +226,39 @@ def test_nobody_else_pays_or_gives_back(
     assert "没有可退的在线支付款项" in seller.get(f"{payment}/refund")
     seller.post(f"{payment}/refund", 409, amount_fen="1.00", order_id=order["id"], reason="x")
     assert double.calls == []
+
+
+def test_messages_that_agree_with_nothing_wait_on_a_page_until_someone_decides(
+    app: Flask, owner: psycopg.Connection, buyer: Visitor, seller: Visitor
+) -> None:
+    numbers = [
+        row[0]
+        for row in owner.execute(
+            "insert into gateway_event (event_id, kind, body, state, reason, received_at, ended_at)"
+            " select 'evt_page_' || n, 'payment_intent.succeeded',"
+            ' \'{"id": "pi_x", "amount_received": 12345, "currency": "cny"}\', \'quarantined\','
+            " case n when 1 then 'names-nothing-here' else 'a-code-of-tomorrow' end, now(), now()"
+            " from generate_series(1, 2) n returning id"
+        ).fetchall()
+    ]
+    office, clerk = Visitor(app, "county.office"), Visitor(app, "settlement.clerk")
+    for page in (office.get("/disputes"), clerk.get("/settlement")):
+        assert "2条通知与账面对不上" in page
+        assert 'href="/settlement/messages"' in page
+    listed = clerk.get("/settlement/messages")
+    assert listed.count("123.45") == 2
+    for why in ("一天内没有找到它说的付款", "与账面不合"):
+        assert why in listed
+    for stranger in (buyer, seller):
+        stranger.get("/settlement/messages", 403)
+        stranger.post(f"/settlement/messages/{numbers[0]}", 403, outcome="foreign")
+
+    path = f"/settlement/messages/{numbers[0]}"
+    clerk.post(path, 422, outcome="forget")
+    once = hidden(clerk.get(path), "_once")
+    for _ in range(2):  # sent twice, it has one effect and leads to the same place
+        assert clerk.post(path, _once=once, outcome="foreign").headers["Location"] == "/settlement/messages"
+    assert "可能已经处理过了" in clerk.get(path, 404)
+    assert clerk.get("/settlement/messages").count("123.45") == 1
+    office.post(f"/settlement/messages/{numbers[1]}", outcome="settled")
+    assert "没有对不上的通知" in office.get("/settlement/messages")
