@@ -26,7 +26,7 @@ from marketplace.channels.reconciliation_rules import (
 )
 from marketplace.channels.statement_models import Statement
 from marketplace.channels.states import BorneBy
-from marketplace.errors import WrongState
+from marketplace.errors import NotFound, WrongState
 from marketplace.journal.models import Fact
 from marketplace.orders.models import Order, OrderLine
 
@@ -51,6 +51,17 @@ def daily_file(session: Session, actor: Actor, day: date) -> tuple[bytes, dict[s
     rows = [row for _, row in sorted(found, key=lambda keyed: keyed[0])]
     content = file_of(rows)
     return content, {"day": day, **summary_of(rows, content)}
+
+
+def day_of(text: str) -> date:
+    """The day that an address names. Raises NotFound for any other text."""
+    try:
+        day = date.fromisoformat(text) if len(text) == len("2026-11-24") else None
+    except ValueError:
+        day = None
+    if day is None or not 2000 <= day.year <= 2100:
+        raise NotFound("日期要写成 2026-11-24")
+    return day
 
 
 def _midnight(day: date) -> datetime:

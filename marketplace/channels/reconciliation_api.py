@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from datetime import date
 from typing import Any
 
 from flask import Response
@@ -13,7 +12,6 @@ from marshmallow import Schema, fields
 from marketplace.actors import Permission
 from marketplace.channels import reconciliation
 from marketplace.database import db
-from marketplace.errors import NotFound
 from marketplace.web.attachments import attachment
 from marketplace.web.edge import current_actor, requires, shown
 
@@ -45,13 +43,7 @@ SUMMARY = ReconciliationOut()
 
 
 def _file(day: str) -> tuple[bytes, dict[str, Any]]:
-    try:
-        asked = date.fromisoformat(day) if len(day) == len("2026-11-24") else None
-    except ValueError:
-        asked = None
-    if asked is None or not 2000 <= asked.year <= 2100:
-        raise NotFound("日期要写成 2026-11-24")
-    return reconciliation.daily_file(db.session(), current_actor(), asked)
+    return reconciliation.daily_file(db.session(), current_actor(), reconciliation.day_of(day))
 
 
 @blp.route("/reconciliation/<day>")

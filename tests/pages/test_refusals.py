@@ -49,7 +49,10 @@ def _chapter(node: ast.AST) -> TypeGuard[ast.Call]:
 def sayings() -> Iterator[tuple[str, str]]:
     """(place, Chinese text) of every literal that a service may refuse with; {} for a value of the case."""
     paths = [
-        p for package in SPOKEN for p in sorted((PACKAGE / package).rglob("*.py")) if p.name not in SILENT
+        p
+        for package in SPOKEN
+        for p in sorted((PACKAGE / package).rglob("*.py"))
+        if p.name not in SILENT and not p.name.endswith("_api.py")
     ]
     paths += [PACKAGE / name for name in ("errors.py", "paging.py", "unit_of_work.py")]
     paths += [PACKAGE / "web" / name for name in ("parsing.py", "schemas.py", "authentication.py", "edge.py")]
