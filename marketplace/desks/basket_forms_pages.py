@@ -15,18 +15,30 @@ from marketplace.database import db
 from marketplace.desks import amounts, basket_views
 from marketplace.desks.basket_days import spread
 from marketplace.desks.baskets import Basket, Line
+from marketplace.desks.heads import MAX_DAYS, MAX_GRAMS, MAX_HEADS, Table, laid
 from marketplace.errors import RuleViolation
 from marketplace.orders.rules import check_delivery_day
 from marketplace.orders.schemas import BUYING, FUNDS, PurchaseIn
 from marketplace.values import MAX_LINES, MAX_QUANTITY
 from marketplace.web.forms import FormInvalid, current_form, read_form
 from marketplace.web.problems import validation_errors
-from marketplace.web.schemas import InSchema, text
+from marketplace.web.schemas import InSchema, integer, text
 
 blueprints: list[Blueprint] = []
+LAY = "_lay"  # the button 按人数算
 SPREAD = "_spread"  # the button 分到这几天
 MORE_DAYS = ("day_2", "day_3", "day_4")
-HEAD = ("purpose", "payer_profile_id", "canteen_id", "for_agency_id", "reference", "note")
+DESK_ONLY = ("heads", "fed_days")  # of the desk, no part of the purchase
+HEAD = (
+    "purpose",
+    "payer_profile_id",
+    "canteen_id",
+    "for_agency_id",
+    "reference",
+    "note",
+    "heads",
+    "fed_days",
+)
 
 
 class DeliverToDraft(InSchema):
@@ -44,6 +56,7 @@ class LineDraft(InSchema):
     deliver_on = fields.Date()
     funding_source = fields.String(validate=validate.OneOf(FUNDS))
     seen_fen = fields.String(validate=validate.Regexp(r"\d{1,15}"))
+    grams = integer(1, MAX_GRAMS, required=False)
 
 
 class BasketDraftIn(InSchema):
@@ -60,6 +73,9 @@ class BasketDraftIn(InSchema):
     note = text(500, required=False)
     template_name = text(50, required=False)
     # More days for every line, beside the basket's own (`_spread`).
+    # Who is fed, for the packs of the lines with grams (`_lay`).
+    heads = integer(1, MAX_HEADS, required=False)
+    fed_days = integer(1, MAX_DAYS, required=False)
     day_2 = fields.Date()
     day_3 = fields.Date()
     day_4 = fields.Date()
@@ -91,6 +107,7 @@ def typed_line(given: dict[str, Any], goods: basket_views.Goods, place: int | No
         seen_fen=int(given["seen_fen"]) if given.get("seen_fen") else None,
         amount=given["quantity"] if weighed else "",
         unit=given["unit"] if weighed else amounts.PACK,
+        grams=given.get("grams"),
     )
 
 
@@ -109,11 +126,30 @@ def changed_basket() -> Basket:
     given = read_form(BasketDraftIn())
     goods = _goods(given)
     basket = changed(_typed(given, goods))
+    if LAY in request.form:
+        return _lay(basket, given, goods)
     return _spread(basket, given, goods) if SPREAD in request.form else basket
 
 
 def _goods(given: dict[str, Any]) -> basket_views.Goods:
     return basket_views.goods_of(db.session(), [line["product_id"] for line in given["lines"]])
+
+
+def _lay(basket: Basket, given: dict[str, Any], goods: basket_views.Goods) -> Basket:
+    missing = [
+        {"pointer": f"#/{name}", "detail": text}
+        for name, text in (("heads", "请填用餐人数，如600"), ("fed_days", "请填吃几天，如5"))
+        if name not in given
+    ]
+    if missing:
+        raise RuleViolation(missing[0]["detail"], errors=missing)
+    if all(line.grams is None for line in basket.lines):
+        raise wrong("#/lines/0/grams", "请至少给一种货填每人每天多少克")
+    usual = given.get("deliver_on") or today()
+    lines, beyond = laid(basket.lines, Table(given["heads"], given["fed_days"]), goods.offers, usual)
+    if beyond:
+        raise wrong(f"#/lines/{beyond[0]}/grams", "数量太大，一行最多10,000,000件")
+    return basket.with_lines(lines)
 
 
 def _spread(basket: Basket, given: dict[str, Any], goods: basket_views.Goods) -> Basket:
@@ -147,7 +183,7 @@ def _plain(value: Any) -> Any:
 def purchase_content(basket: Basket) -> dict[str, Any]:
     """The basket as the API's own schema reads a purchase. Raises FormInvalid (`invalid`)."""
     content = {
-        **{key: value for key, value in basket.head.items() if value},
+        **{key: value for key, value in basket.head.items() if value and key not in DESK_ONLY},
         "lines": [
             {
                 "product_id": str(line.product_id),

@@ -53,6 +53,8 @@ def head_of(session: Session, actor: Actor, basket: Basket) -> dict[str, Any]:
         "deliver_on": clock.add_working_days(clock.today(), USUAL_NOTICE_DAYS).isoformat(),
         "reference": None,
         "note": None,
+        "heads": None,
+        "fed_days": None,
     }
     filled = {key: value for key, value in basket.head.items() if value}
     filled["deliver_to"] = {**usual["deliver_to"], **(filled.get("deliver_to") or {})}

@@ -173,6 +173,7 @@ def _line(
         "amount": line.amount or str(line.quantity),
         "unit": line.unit if line.amount else amounts.PACK,
         "deliver_on": line.deliver_on,
+        "grams": line.grams,
         "funding_source": line.funding_source,
         "on_sale": offer is not None,
         "unit_price_fen": 0,

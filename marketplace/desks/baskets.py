@@ -28,7 +28,7 @@ BASKET = ""
 MAX_TEMPLATES = 50
 KEYS = 20  # forms of the last minutes; older ones are sent again on purpose
 # What a named list keeps besides its lines; days and persons belong to one purchase only.
-LASTING = ("purpose", "payer_profile_id", "canteen_id", "for_agency_id", "note")
+LASTING = ("purpose", "payer_profile_id", "canteen_id", "for_agency_id", "note", "heads", "fed_days")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Line:
     seen_fen: int | None = None
     amount: str = ""
     unit: str = "pack"
+    # For each person at table and day, where packs are reckoned by heads (`heads.laid`).
+    grams: int | None = None
 
 
 @dataclass(frozen=True)
@@ -259,6 +261,7 @@ def _written(basket: Basket) -> dict[str, Any]:
                 "seen_fen": line.seen_fen,
                 "amount": line.amount,
                 "unit": line.unit,
+                "grams": line.grams,
             }
             for line in basket.lines
         ],
@@ -277,6 +280,7 @@ def _read(content: dict[str, Any]) -> Basket:
             row["seen_fen"],
             row["amount"],
             row["unit"],
+            row.get("grams"),
         )
         for row in content["lines"]
     ]

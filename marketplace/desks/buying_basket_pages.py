@@ -13,6 +13,7 @@ from marketplace.actors import Permission
 from marketplace.database import db
 from marketplace.desks import basket_views, baskets
 from marketplace.desks.basket_forms_pages import (
+    LAY,
     SPREAD,
     AddIn,
     TemplateIn,
@@ -72,11 +73,15 @@ def basket() -> Shown:
     if posted():
         changed = changed_basket()
         baskets.keep(current_actor(), changed)
-        return went(url_for(".basket"), _spread_words(changed) if SPREAD in request.form else None)
+        return went(url_for(".basket"), _change_words(changed))
     return _shown()
 
 
-def _spread_words(basket: Basket) -> str:
+def _change_words(basket: Basket) -> str | None:
+    if LAY in request.form:
+        return str(gettext("已按人数算好，取整件；请看每行的数量"))
+    if SPREAD not in request.form:
+        return None
     days = len({line.deliver_on for line in basket.lines})
     if days > 1:
         return str(gettext("已分成%(n)s次送货，请看每行的数量和日期", n=days))

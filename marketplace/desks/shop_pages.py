@@ -20,7 +20,7 @@ from marketplace.catalog.listing import Filters
 from marketplace.clock import today
 from marketplace.config import Settings
 from marketplace.database import db
-from marketplace.desks import shop_facets
+from marketplace.desks import heads, shop_facets
 from marketplace.desks import shop_house_views as house
 from marketplace.desks import shop_views as views
 from marketplace.desks.policy_text_pages import policy_text
@@ -28,6 +28,7 @@ from marketplace.desks.shop_list_pages import ignored_text, sheet, tags, wish
 from marketplace.desks.signs import sign_of
 from marketplace.desks.sources import public_source
 from marketplace.errors import RuleViolation
+from marketplace.orders.rules import tier_for
 from marketplace.trace import codes, photos
 from marketplace.web.edge import current_actor, public
 from marketplace.web.forms import Shown, form, posted, uploaded
@@ -35,6 +36,8 @@ from marketplace.web.pages import page
 from marketplace.web.sheets import MAX_ROWS
 
 blp = Blueprint("shop", __name__)
+# What the helper 按人数算 asks, and how much of it at most.
+TABLE = {"heads": heads.MAX_HEADS, "grams": heads.MAX_GRAMS, "fed_days": heads.MAX_DAYS}
 blueprints = [blp]
 
 FIGURES_SECONDS = 60.0
@@ -153,18 +156,40 @@ def product(product_id: UUID) -> str:
         return page("shop/gone.html", product=gone, sign=sign_of(gone["category_code"], gone["family"]))
     found = queries.product_view(session, product_id, until)
     brief = views.lots_in_brief(session, [product_id], until or today())
+    pairs = [[step["min_quantity"], step["price_fen"]] for step in found["price_ladder"]]
+    table = {name: request.args.get(name, "").strip() for name in TABLE}
+    need = _need(found, table)
     return page(
         "shop/product.html",
         product=found,
         until=until,
         ladder=_ladder(found),
-        ladder_pairs=[[step["min_quantity"], step["price_fen"]] for step in found["price_ladder"]],
+        ladder_pairs=pairs,
+        table=table,
+        need=need,
+        need_sum=0
+        if need is None
+        else tier_for([(low, fen) for low, fen in pairs], need.quantity)[1] * need.quantity,
         lot_notes=views.lot_notes(session, [lot["trace_code"] for lot in found["lots"]]),
         proofs=brief.get(found["id"], {}).get("proofs", []),
         reason=views.why_not_counted(session, found),
         seller=house.seller(session, UUID(found["seller"]["id"])),
         sign=sign_of(found["category"]["code"], found["family"]),
         sign_of=sign_of,
+    )
+
+
+def _need(found: dict[str, Any], table: dict[str, str]) -> heads.Need | None:
+    """Packs for the diners in the address (按人数算); None where they are not all named, or out of bounds."""
+    numbers = {name: int(text) if re.fullmatch("[0-9]{1,6}", text) else 0 for name, text in table.items()}
+    if not all(1 <= numbers[name] <= most for name, most in TABLE.items()):
+        return None
+    weight_g = heads.Table(numbers["heads"], numbers["fed_days"]).weight_g(numbers["grams"])
+    return heads.need(
+        weight_g,
+        net_g=found["pack"]["net_g"],
+        multiple=found["order_multiple"],
+        minimum=found["min_order_quantity"],
     )
 
 

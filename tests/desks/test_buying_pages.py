@@ -295,6 +295,35 @@ def test_a_purchase_in_parts_says_its_days_on_every_page_and_paper(
     assert page.count(days) == 2  # beside the goods, and in the text for a chat
 
 
+def test_a_basket_is_reckoned_by_the_people_at_table(
+    buyer: Person, teller: Teller, owner: psycopg.Connection
+) -> None:
+    goods = product(teller)
+    net_g, multiple = goods["pack"]["net_g"], goods["order_multiple"]
+    form = {**filled(goods, 1), "heads": "600", "lines-0-grams": "150", "_lay": "1"}
+    refused = buyer.send("/buy/basket", form)
+    assert refused.status_code == 422
+    assert "请填吃几天" in refused.get_data(as_text=True)
+    assert 'value="150"' in refused.get_data(as_text=True)
+    buyer.send("/buy/basket", {**form, "fed_days": "5"})
+    wanted = -(-600 * 150 * 5 // (net_g * multiple)) * multiple
+    assert [(line["quantity"], line["grams"]) for line in basket(owner)] == [(wanted, 150)]
+    sent = {**filled(goods, wanted), "heads": "600", "fed_days": "5", "_once": "f" * 32}
+    answer = buyer.send("/buy/basket/submit", sent)
+    assert answer.status_code == 303, answer.get_data(as_text=True)
+
+
+def test_the_page_of_a_product_reckons_packs_for_the_people_at_table(buyer: Person, teller: Teller) -> None:
+    goods = product(teller)
+    net_g, multiple = goods["pack"]["net_g"], goods["order_multiple"]
+    wanted = -(-600 * 150 * 5 // (net_g * multiple)) * multiple
+    page = buyer.see(f"/products/{goods['id']}?heads=600&grams=150&fed_days=5")
+    assert "600人×150克×5天，要450公斤" in page
+    assert f'name="quantity" inputmode="decimal" autocomplete="off" value="{wanted}"' in page
+    for nonsense in ("heads=0&grams=1&fed_days=1", "heads=600&grams=x&fed_days=1", "heads=9999999&grams=1"):
+        assert "三项都要填整数" in buyer.see(f"/products/{goods['id']}?{nonsense}")
+
+
 def test_a_template_without_a_name_asks_for_one_and_keeps_the_basket(
     buyer: Person, teller: Teller, owner: psycopg.Connection
 ) -> None:
