@@ -16,6 +16,7 @@ from uuid import UUID
 
 import structlog
 from flask import Flask, Response, current_app, g, redirect, render_template, request, url_for
+from gunicorn.http.errors import ParseException
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -54,6 +55,7 @@ def register_problems(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(PoolTimeout, _pool_is_dry)
     app.register_error_handler(DBAPIError, _database_failed)
+    app.register_error_handler(ParseException, _unreadable)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -99,6 +101,12 @@ def _http_error(error: HTTPException) -> AnyResponse:
         return problem(status, named, SLUGS[named].title, getattr(error, "reason", None), {}, headers)
     slug, title = HTTP_TITLES.get(status, ("http-error", "请求没有成功"))
     return problem(status, slug, title, None, {}, headers)
+
+
+def _unreadable(error: ParseException) -> AnyResponse:
+    """The body that a view began to read is not in the form that its head promises: chunks of a wrong size."""
+    slug, title = HTTP_TITLES[400]
+    return problem(400, slug, title, None, {}, {})
 
 
 def _pool_is_dry(error: PoolTimeout) -> AnyResponse:

@@ -325,3 +325,31 @@ def test_names_of_files_are_only_names(app: Flask, seller: Visitor) -> None:
     )
     assert answer.status_code == 422
     assert "passwd" not in answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("path", "given"),
+    [
+        ("/sign-in", {"username": "coop\x00seller", "password": PASSWORD}),
+        ("/sign-in", {"username": "coop.seller", "password": "x\x00"}),
+        ("/sell/bank-accounts", {**ACCOUNT, "_once": "\x00"}),
+        ("/sell/bank-accounts", {**ACCOUNT, "bank\x00name": "x"}),
+        ("/sell/bank-accounts", {**ACCOUNT, "file": (b"%PDF-", "a\x00.pdf")}),
+        ("/preferences", {"language": "en\x00"}),
+    ],
+)
+def test_no_form_holds_a_nul(app: Flask, seller: Visitor, path: str, given: dict[str, Any]) -> None:
+    before = facts(app)
+    data = {n: (io.BytesIO(v[0]), v[1]) if isinstance(v, tuple) else v for n, v in given.items()}
+    answer = seller.client.post(path, data=data, headers=ORIGIN)
+    assert answer.status_code == 422
+    assert "填写的内容里有空字符" in answer.get_data(as_text=True)
+    assert facts(app) == before
+
+
+def test_a_buyers_basket_refuses_a_nul_with_a_page(app: Flask) -> None:
+    buyer = Visitor(app, "canteen.buyer")
+    for path in ("/buy/basket/add", "/buy/basket/submit"):
+        answer = buyer.client.post(path, data={"_once": "\x00", "deliver_to-name": "\x00"}, headers=ORIGIN)
+        assert answer.status_code == 422
+        assert answer.mimetype == "text/html"

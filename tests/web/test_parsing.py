@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from gunicorn.http.errors import InvalidChunkSize
 
 from marketplace.errors import RuleViolation
 from marketplace.web.parsing import BadJson, strict_json
@@ -15,6 +16,22 @@ JSON = {"content_type": "application/json"}
 
 def post(client: FlaskClient, body: bytes | str, path: str = "/api/v1/echo") -> Any:
     return client.post(path, data=body, **JSON)
+
+
+class Torn:
+    """A body whose chunks are not as long as they say, as gunicorn hands it over."""
+
+    def read(self, size: int = -1) -> bytes:
+        raise InvalidChunkSize(b"zz")
+
+
+def test_a_body_in_broken_chunks_is_a_bad_request(echo: FlaskClient) -> None:
+    answer = echo.post(
+        "/api/v1/echo", **JSON, environ_overrides={"wsgi.input": Torn(), "wsgi.input_terminated": True}
+    )
+    assert answer.status_code == 400
+    assert answer.content_type == "application/problem+json"
+    assert answer.get_json()["type"].endswith("/bad-request")
 
 
 def test_good_json_arrives_as_it_was_sent(echo: FlaskClient) -> None:
