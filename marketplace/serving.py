@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 # Threads, not `sync`: at SIGTERM a sync worker resets requests that it has accepted, a gthread worker answers them.
-worker_class = "gthread"
+worker_class = "marketplace.serving_worker.Worker"
 workers = 2
 threads = 4
 # The two workers listen each on a socket of its own, so the kernel spreads connections over both.
@@ -18,6 +18,8 @@ _host = "0.0.0.0" if os.environ.get("MARKETPLACE_ENV") == "production" else "127
 bind = f"{_host}:{os.environ.get('PORT', '8000')}"
 # The application logs each request itself, without what could name a person.
 accesslog = None
+# As long as a request line may be here; the application itself says which part of an address is too long.
+limit_request_line = 8190
 # Nothing here uses gunicorn's control socket, which would lie in the user's home and be shared by all servers there.
 control_socket_disable = True
 
