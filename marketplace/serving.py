@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 # Threads, not `sync`: at SIGTERM a sync worker resets requests that it has accepted, a gthread worker answers them.
-worker_class = "marketplace.serving_worker.Worker"
+worker_class = "marketplace.web.unreadable.Worker"
 workers = 2
 threads = 4
 # The two workers listen each on a socket of its own, so the kernel spreads connections over both.

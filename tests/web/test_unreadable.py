@@ -12,7 +12,7 @@ from gunicorn.config import Config
 from gunicorn.http.errors import InvalidHeader, InvalidRequestLine, LimitRequestHeaders, LimitRequestLine
 from gunicorn.http.parser import RequestParser
 
-from marketplace.serving_worker import Worker
+from marketplace.web.unreadable import Worker
 from marketplace.web.security import HEADERS
 
 CANARY = "canary-5e1d"
