@@ -12,8 +12,8 @@ from gunicorn.config import Config
 from gunicorn.http.errors import InvalidHeader, InvalidRequestLine, LimitRequestHeaders, LimitRequestLine
 from gunicorn.http.parser import RequestParser
 
-from marketplace.web.unreadable import Worker
 from marketplace.web.security import HEADERS
+from marketplace.web.unreadable import Worker
 
 CANARY = "canary-5e1d"
 
