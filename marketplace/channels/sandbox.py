@@ -16,6 +16,7 @@ from marketplace.accounts.models import Organisation, User
 from marketplace.actors import ROLE_PERMISSIONS, Actor, Door, Role
 from marketplace.catalog.models import Lot
 from marketplace.channels.order_views import own_order
+from marketplace.channels.statements import issue_due
 from marketplace.errors import NotFound, WrongState, refuse_fields
 from marketplace.orders.deciding import end_overdue_holds
 from marketplace.orders.fulfilment import ShipWish, cancel_order, confirm_order, ship_order
@@ -41,7 +42,7 @@ class LineWish:
 def confirm(session: Session, actor: Actor, partner_order_no: str) -> None:
     """Every seller of the order takes it. Raises NotFound, WrongState (`wrong-state`) when none waits for that."""
     for order in _orders(session, actor, partner_order_no, (OrderState.PLACED,)):
-        confirm_order(_seller(session, order.seller_id), order.id)
+        confirm_order(seller_actor(session, order.seller_id), order.id)
 
 
 def ship(session: Session, actor: Actor, partner_order_no: str, lines: Sequence[LineWish] | None) -> None:
@@ -67,7 +68,7 @@ def ship(session: Session, actor: Actor, partner_order_no: str, lines: Sequence[
             if packs > 0
         ]
         if goods:
-            ship_order(_seller(session, order.seller_id), order.id, ShipWish(goods, CARRIER))
+            ship_order(seller_actor(session, order.seller_id), order.id, ShipWish(goods, CARRIER))
 
 
 def refuse(session: Session, actor: Actor, partner_order_no: str, reason: str) -> None:
@@ -76,25 +77,26 @@ def refuse(session: Session, actor: Actor, partner_order_no: str, reason: str) -
     Raises NotFound, WrongState (`wrong-state`), CancelAsked (`cancel-asked`).
     """
     for order in _orders(session, actor, partner_order_no, _OPEN):
-        cancel_order(_seller(session, order.seller_id), order.id, reason)
+        cancel_order(seller_actor(session, order.seller_id), order.id, reason)
 
 
 def spoil(session: Session, actor: Actor, trace_code: str, quantity: int, reason: str) -> None:
     """Packs of a lot go bad at the seller's; those that orders hold stay. Raises NotFound, InsufficientStock."""
     lot_id, seller_id = _lot(session, actor, trace_code)
-    move_stock(_seller(session, seller_id), lot_id, kind="spoilage", quantity=quantity, reason=reason)
+    move_stock(seller_actor(session, seller_id), lot_id, kind="spoilage", quantity=quantity, reason=reason)
 
 
 def recall(session: Session, actor: Actor, trace_code: str, reason: str) -> None:
     """The seller takes a lot off sale. Raises NotFound, WrongState (`wrong-state`) when it is held already."""
     lot_id, seller_id = _lot(session, actor, trace_code)
-    hold_lot(_seller(session, seller_id), lot_id, reason=reason)
+    hold_lot(seller_actor(session, seller_id), lot_id, reason=reason)
 
 
 def do_due() -> None:
-    """What a move of the clock made due: holds run out, and orders lapse that no seller confirmed."""
+    """What a move of the clock made due: holds run out, orders lapse that no seller confirmed, periods are stated."""
     end_overdue_holds()
     lapse_orders()
+    issue_due()
 
 
 def _left(row: OrderLine) -> int:
@@ -130,7 +132,7 @@ def _lot(session: Session, actor: Actor, trace_code: str) -> tuple[UUID, UUID]:
     return row.id, row.seller_id
 
 
-def _seller(session: Session, seller_id: UUID) -> Actor:
+def seller_actor(session: Session, seller_id: UUID) -> Actor:
     """A person of the seller's, else the seller itself: not every one of the sandbox has an account."""
     seller = session.get_one(Organisation, seller_id)
     user_id = session.scalar(

@@ -31,6 +31,13 @@ class SandboxSpoilIn(SandboxReasonIn):
     quantity = quantity()
 
 
+class SandboxSendIn(InSchema):
+    """What the seller sends to the channel's shop."""
+
+    partner_sku = text(100)
+    quantity = quantity()
+
+
 class SandboxClockIn(InSchema):
     """Forward only, for every channel of the sandbox."""
 

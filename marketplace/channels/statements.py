@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from marketplace.actors import Actor, Permission
+from marketplace.actors import Actor, Door, Permission, system
 from marketplace.channels import statement_views
 from marketplace.channels.models import ChannelAgreement
 from marketplace.channels.statement_models import Statement, StatementDispute, StatementLine
@@ -23,13 +24,16 @@ from marketplace.channels.statement_rules import (
 )
 from marketplace.channels.statement_sources import counted_lines, sellers_waiting, sold_lines
 from marketplace.channels.states import STATEMENT_MOVES, DisputeState, Pattern, StatementState
-from marketplace.clock import business_day
+from marketplace.clock import business_day, today
+from marketplace.database import db
 from marketplace.errors import AlreadyThere, NotFound, RuleViolation, WrongState
 from marketplace.numbering import Series, next_number
 from marketplace.orders.states import move
 from marketplace.quota.statement_books import digest_of
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
 from marketplace.values import uuid7
+
+log = logging.getLogger("marketplace.channels")
 
 # Shops report a day after it has ended; the worker waits so long for the reports of a period's last day.
 GRACE = timedelta(days=1)
@@ -133,6 +137,19 @@ def due_statements(session: Session, day: date) -> list[tuple[UUID, UUID, str]]:
         waiting = sellers_waiting(session, channel_id, last)
         found += [(channel_id, seller_id, period) for seller_id in waiting if seller_id not in issued]
     return found
+
+
+def issue_due() -> None:
+    """Issue what has not been: of each channel and seller the newest period that has ended."""
+    session = db.session()
+    due = due_statements(session, today())
+    session.close()
+    for channel_id, seller_id, period in due:
+        try:
+            issue_statement(system(Door.JOB), channel_id=channel_id, seller_id=seller_id, period=period)
+        except (AlreadyThere, WrongState) as refusal:
+            # The office was quicker, by hand.
+            log.info("no statement of %s for %s: %s", period, seller_id, refusal.code)
 
 
 def agree_statement(actor: Actor, statement_id: UUID, *, once: Once = NO_ONCE) -> Reply:

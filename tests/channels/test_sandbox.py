@@ -238,3 +238,32 @@ def test_the_production_server_answers_both_keys(site: Flask, program: Program, 
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r'"key":\s*"key:|"key":"', done.stdout)
     assert done.stdout.endswith("404")
+
+
+def test_a_month_on_consignment_is_played_to_its_settled_statement(
+    program: Program, owner: psycopg.Connection
+) -> None:
+    # The last one here: it leaves the clock of the sandbox more than a month ahead.
+    sku = program.items()[0]["partner_sku"]
+    other = Program(program.client.application, "tianjin2.partner")
+    sent = program.post("/test/consignments", {"partner_sku": sku, "quantity": 12}, 201)
+    other.post("/test/consignments", {"partner_sku": sku, "quantity": 12}, 404)
+    program.post("/test/consignments", {"partner_sku": "NO-SUCH", "quantity": 12}, 404)
+    code = program.post(f"/consignments/{sent['id']}/take-over", {})["lines"][0]["trace_code"]
+    on = sent["sent_at"][:10]
+    sold = program.post(
+        "/sales-reports", {"business_day": on, "lines": [{"trace_code": code, "quantity": 5}]}, 201
+    )
+
+    program.post("/test/clock", {"hours": 24 * 33})
+
+    (statement,) = program.get("/statements")["items"]
+    path = f"/statements/{statement['id']}"
+    assert (statement["state"], statement["total_fen"]) == ("issued", sold["total_fen"])
+    assert program.post(f"{path}/agree", {})["state"] == "issued"
+    assert program.post(f"/test{path}/agree", {})["state"] == "agreed"
+    now = program.post("/test/clock", {"hours": 1})["now"]
+    program.post(f"{path}/transfer", {"paid_on": now[:10], "bank_reference": "BKSANDBOX1"})
+    assert program.post(f"/test{path}/confirm", {})["state"] == "settled"
+    other.post(f"/test{path}/agree", {}, 404)
+    assert owner.execute("select count(*) from statement").fetchone() == (0,)

@@ -48,7 +48,7 @@ def test_the_examples_of_the_portal_run_as_they_stand(fresh_app: Flask, tmp_path
     dispose(beside)
     key = str(new_key(fresh_app, mode=KeyMode.TEST)["key"])
     given = examples(fresh_app.test_client().get("/partner").get_data(as_text=True))
-    assert list(given) == ["begin", "self", "catalogue", "order", "show", "cancel", "play"]
+    assert list(given) == ["begin", "self", "catalogue", "order", "show", "cancel", "play", "shop"]
 
     with running_site(fresh_app.config["TEST_ENVIRONMENT"]) as site:
         begin = given["begin"].replace("把密钥粘在这里", key)
@@ -63,8 +63,11 @@ def test_the_examples_of_the_portal_run_as_they_stand(fresh_app: Flask, tmp_path
     assert "/problems/" not in done.stdout
     assert '"state":"approved"' in done.stdout
     assert '"outcome":"done"' in done.stdout
+    assert done.stdout.rstrip().endswith('"quantity":9}]}')
     with psycopg.connect(fresh_app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"]) as owner:
         assert owner.execute("select count(*) from partner_order").fetchone() == (0,)
+        versions = owner.execute("select version, red from sandbox.sales_report order by version").fetchall()
+        assert versions == [(1, False), (2, True), (3, False)]
         assert owner.execute("select count(*) from sandbox.partner_order").fetchone() == (2,)
         states = owner.execute("select state from sandbox.orders order by state").fetchall()
         assert states == [("cancelled",), ("shipped",)]

@@ -1,0 +1,69 @@
+"""What sellers do for a shop on consignment in the sandbox: send what the channel asks for, agree, confirm money."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from marketplace.actors import Actor
+from marketplace.catalog.models import Lot, LotState, Place, Stock
+from marketplace.channels.consignment import Packs, send_goods
+from marketplace.channels.models import ChannelItem
+from marketplace.channels.sandbox import seller_actor
+from marketplace.channels.statement_models import Statement
+from marketplace.channels.statement_paying import settle_statement
+from marketplace.channels.statements import agree_statement
+from marketplace.errors import Forbidden, NotFound
+from marketplace.unit_of_work import Reply
+
+
+def send_to_shop(session: Session, actor: Actor, partner_sku: str, quantity: int) -> Reply:
+    """The seller of an item sends packs of the lot that he has most of; they wait for the shop to take them over.
+
+    Raises NotFound for what the channel does not carry, and what sending refuses.
+    """
+    if actor.organisation_id is None:
+        raise Forbidden
+    lot = session.execute(
+        sa.select(Lot.seller_id, Lot.trace_code)
+        .join(ChannelItem, ChannelItem.product_id == Lot.product_id)
+        .join(Stock, Stock.lot_id == Lot.id)
+        .join(Place, sa.and_(Place.id == Stock.place_id, Place.organisation_id == Lot.seller_id))
+        .where(
+            ChannelItem.channel_id == actor.organisation_id,
+            ChannelItem.partner_sku == partner_sku,
+            Lot.state == LotState.RELEASED,
+        )
+        .order_by((Stock.on_hand - Stock.reserved).desc(), Lot.id)
+        .limit(1)
+    ).one_or_none()
+    if lot is None:
+        raise NotFound("渠道目录里没有能送的这个产品")
+    return send_goods(
+        seller_actor(session, lot.seller_id),
+        channel_id=actor.organisation_id,
+        lines=[Packs(lot.trace_code, quantity)],
+    )
+
+
+def agree(session: Session, actor: Actor, statement_id: UUID) -> Reply:
+    """The seller finds a statement right. Raises NotFound, WrongState (`wrong-state`)."""
+    return agree_statement(_seller_of(session, actor, statement_id), statement_id)
+
+
+def confirm_money(session: Session, actor: Actor, statement_id: UUID) -> Reply:
+    """The seller has the transfer that the channel declared. Raises NotFound, WrongState (`wrong-state`)."""
+    return settle_statement(_seller_of(session, actor, statement_id), statement_id)
+
+
+def _seller_of(session: Session, actor: Actor, statement_id: UUID) -> Actor:
+    seller_id = session.scalar(
+        sa.select(Statement.seller_id).where(
+            Statement.id == statement_id, Statement.channel_id == actor.organisation_id
+        )
+    )
+    if seller_id is None:
+        raise NotFound
+    return seller_actor(session, seller_id)
