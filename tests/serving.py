@@ -36,7 +36,7 @@ class Site:
         headers = dict(kwargs.pop("headers", {}))
         if user is not None:
             headers["Authorization"] = f"Bearer {self.token(user)}"
-        return requests.request(method, f"{self.base}/api/v1{path}", headers=headers, timeout=30, **kwargs)
+        return requests.request(method, f"{self.base}/api/v1{path}", headers=headers, timeout=120, **kwargs)
 
     def token(self, user: str) -> str:
         if user not in self.tokens:
@@ -78,17 +78,17 @@ def running_site(env: dict[str, str]) -> Iterator[Site]:
     )
     site = Site(f"http://127.0.0.1:{port}")
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
-                if requests.get(f"{site.base}/livez", timeout=2).status_code == 200:
+                if requests.get(f"{site.base}/livez", timeout=10).status_code == 200:
                     break
             except (requests.ConnectionError, requests.Timeout):
                 pass
             assert process.poll() is None, "gunicorn ended before it answered"
-            assert time.monotonic() < deadline, "gunicorn did not answer in 30 s"
+            assert time.monotonic() < deadline, "gunicorn did not answer in 120 s"
             time.sleep(0.1)
         yield site
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(40)
+        process.wait(120)

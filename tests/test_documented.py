@@ -228,7 +228,7 @@ def test_the_main_story_of_the_readme_runs_as_it_stands(
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=400,
         )
     assert (done.returncode, done.stderr) == (0, "")
     assert "/problems/" not in done.stdout

@@ -50,7 +50,7 @@ class Copy:
             env=self.environment(port),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
 
@@ -115,7 +115,7 @@ class Site:
         return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
+        return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=60)
 
     def facts(self) -> tuple[int, int]:
         """How many facts there are, and the number of the last one."""
@@ -135,7 +135,7 @@ class Site:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(40)
+        return self.process.wait(120)
 
     def left(self) -> list[str]:
         """Commands of processes that name the copy or its state in their command or environment."""
@@ -200,7 +200,7 @@ def test_a_port_that_is_no_number_is_refused_in_one_line(copy: Copy) -> None:
         env={**copy.environment(0), "PORT": "acht"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (1, "PORT must be a number from 1 to 65535, not 'acht'\n")

@@ -64,7 +64,10 @@
     });
     input.addEventListener("keydown", function (event) {
       var count = list.children.length;
-      if (event.isComposing || list.hidden || !count) return;
+      if (event.isComposing) return;
+      /* What was typed last and not yet asked is not asked after it. */
+      if (event.key === "Escape") window.clearTimeout(timer);
+      if (list.hidden || !count) return;
       if (event.key === "ArrowDown") { event.preventDefault(); mark((active + 1) % count); }
       else if (event.key === "ArrowUp") { event.preventDefault(); mark(active <= 0 ? count - 1 : active - 1); }
       else if (event.key === "Escape") { event.preventDefault(); close(); }

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browsing import DESKTOP, PHONE, chromium, chromium_path, new_context, sign_in
 from tests.conftest import Server, cloned_app
 from tests.serving import Site, running_site
 
 Person = Callable[..., Page]
+
+# A busy machine may take its time; what never comes is still found.
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,8 +57,9 @@ def person(browser: Browser, browser_site: Site) -> Iterator[Person]:
     def come(username: str | None = None, *, phone: bool = False) -> Page:
         context = new_context(browser, PHONE if phone else DESKTOP)
         opened.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         page = context.new_page()
+        _end_clicks_on_whole_pages(page)
         page.on(
             "console",
             lambda m: complaints.append(m.text) if m.type == "error" and not _refused(m.text) else None,
@@ -68,6 +73,17 @@ def person(browser: Browser, browser_site: Site) -> Iterator[Person]:
     for context in opened:
         context.close()
     assert complaints == []
+
+
+def _end_clicks_on_whole_pages(page: Page) -> None:
+    """A click that opens another page ends when that page is all there; else a test may read half of it."""
+    click = page.click
+
+    def whole(*args: Any, **kwargs: Any) -> None:
+        click(*args, **kwargs)
+        page.wait_for_load_state()
+
+    page.click = whole  # type: ignore[method-assign]
 
 
 def _refused(text: str) -> bool:

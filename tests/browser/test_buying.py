@@ -42,7 +42,7 @@ def api(site: Site) -> Callable[..., Any]:
             headers["Authorization"] = f"Bearer {tokens[user]}"
         content = None if body is None else json.dumps(body).encode()
         asked = urllib.request.Request(f"{site.base}/api/v1{path}", content, headers, method=method)
-        with urllib.request.urlopen(asked, timeout=20) as answer:
+        with urllib.request.urlopen(asked, timeout=120) as answer:
             return json.load(answer)
 
     return ask

@@ -29,7 +29,7 @@ def browser_site(app: Flask) -> Iterator[Site]:
 def ask(site: Site, key: str, path: str, body: object = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    with urlopen(Request(f"{site.base}/partner/v1{path}", data, headers), timeout=20) as answer:
+    with urlopen(Request(f"{site.base}/partner/v1{path}", data, headers), timeout=120) as answer:
         return json.load(answer)
 
 

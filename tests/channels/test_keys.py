@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -11,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pyotp
 import pytest
+import time_machine
 from flask import Flask
 
 from marketplace.accounts import second_factor
@@ -98,9 +98,7 @@ def test_a_revoked_key_is_refused_by_the_next_request(fresh_app: Flask) -> None:
     program.get("/self")
     with fresh_app.app_context():
         keys.revoke_key(channel_actor("tianjin.partner"), made["id"])
-        revoked = time.monotonic()
         program.get("/self", 401)
-        assert time.monotonic() - revoked < 1
         with pytest.raises(WrongState):
             keys.revoke_key(channel_actor("tianjin.partner"), made["id"])
 
@@ -169,7 +167,8 @@ def test_a_second_factor_is_asked_where_one_is_set_up(fresh_app: Flask) -> None:
             actor, settings, current_password=PASSWORD, address="192.0.2.1"
         ).result["secret"]
         code = pyotp.TOTP(secret)
-        second_factor.confirm_totp(actor, settings, otp=code.at(time.time() - 30))
+        with time_machine.travel(now() - timedelta(minutes=2)):
+            second_factor.confirm_totp(actor, settings, otp=code.now())
         with pytest.raises(OtpRequired):
             make(app=fresh_app)
         made = make(app=fresh_app, otp=code.now())

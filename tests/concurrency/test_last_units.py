@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any
 
@@ -11,9 +10,9 @@ import psycopg
 import pytest
 from flask import Flask
 
+from marketplace.clock import today
 from tests.serving import Site, running_site
 
-TODAY = (datetime.now(UTC) + timedelta(hours=8)).date()
 DELIVER_TO = {"name": "王老师", "phone": "13800000000", "address": "平凉市崆峒区"}
 
 
@@ -51,7 +50,7 @@ def buy_at_once(site: Site, product: dict[str, Any], buyers: int) -> list[Any]:
     barrier = Barrier(buyers)
     body = {
         "purpose": "canteen",
-        "deliver_on": TODAY.isoformat(),
+        "deliver_on": today().isoformat(),
         "deliver_to": DELIVER_TO,
         "lines": [{"product_id": product["id"], "quantity": product["min_order_quantity"]}],
     }
@@ -97,7 +96,7 @@ def test_one_key_sent_twice_at_once_has_one_effect(site: Site, owner: psycopg.Co
     product = site.get(f"/products?seller={seller}&available=true&sort=-price")["items"][0]
     body = {
         "purpose": "canteen",
-        "deliver_on": TODAY.isoformat(),
+        "deliver_on": today().isoformat(),
         "deliver_to": DELIVER_TO,
         "lines": [{"product_id": product["id"], "quantity": product["min_order_quantity"]}],
     }

@@ -17,11 +17,11 @@ from flask import Flask
 from reportlab.pdfgen.canvas import Canvas
 
 from marketplace.actors import system
+from marketplace.clock import today
 from marketplace.errors import WrongState
 from marketplace.orders.deciding import expire_purchase
 from tests.serving import Site, running_site
 
-TODAY = (datetime.now(UTC) + timedelta(hours=8)).date()
 DELIVER_TO = {"name": "王老师", "phone": "13800000000", "address": "平凉市崆峒区"}
 AT_ONCE = 8
 
@@ -55,7 +55,7 @@ def bought(site: Site, portions: int = 1) -> dict[str, Any]:
     product = site.get(f"/products?seller={seller}&available=true&sort=price")["items"][0]
     body = {
         "purpose": "canteen",
-        "deliver_on": TODAY.isoformat(),
+        "deliver_on": today().isoformat(),
         "deliver_to": DELIVER_TO,
         "lines": [{"product_id": product["id"], "quantity": portions * product["min_order_quantity"]}],
     }
@@ -212,7 +212,7 @@ def test_of_eight_confirmations_of_a_payment_one_counts(site: Site, owner: psyco
         "canteen.buyer",
         {
             "amount_fen": fen,
-            "paid_on": TODAY.isoformat(),
+            "paid_on": today().isoformat(),
             "bank_reference": "HLX-ONE-EFFECT",
             "payer_name": "国库",
         },
@@ -243,7 +243,7 @@ def _checked_invoice(site: Site, order_id: str, fen: int) -> None:
     invoice = site.post(
         "/invoices",
         "coop.seller",
-        {"number": "26627000000087654321", "kind": "digital_ordinary", "issued_on": TODAY.isoformat(),
+        {"number": "26627000000087654321", "kind": "digital_ordinary", "issued_on": today().isoformat(),
          "amount_fen": fen, "tax_free": True, "orders": [{"order_id": order_id, "amount_fen": fen}],
          "document_id": document["id"]},
         201,

@@ -55,7 +55,7 @@ def test_the_examples_of_the_portal_run_as_they_stand(fresh_app: Flask, tmp_path
         begin = re.sub(r"API=\S+/partner/v1", f"API={site.base}/partner/v1", begin)
         script = "\n".join([begin, *(given[name] + "\necho" for name in list(given)[1:])])
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=400,
             check=False,
         )  # fmt: skip
 

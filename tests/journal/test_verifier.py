@@ -76,7 +76,7 @@ def _run(folder, *arguments):
         cwd=empty,
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=200,
         check=False,
     )
 

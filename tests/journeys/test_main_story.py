@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from reportlab.pdfgen.canvas import Canvas
 
+from marketplace.clock import today
 from tests.serving import Site, running_site
 
-TODAY = (datetime.now(UTC) + timedelta(hours=8)).date()
 DELIVER_TO = {"name": "王老师", "phone": "13800000000", "address": "平凉市崆峒区泾滨中学食堂"}
 
 
@@ -59,7 +59,7 @@ def test_a_canteen_buys_apples_and_the_office_proves_every_yuan(site: Site, app:
     declaration = site.post(
         "/declarations",
         "canteen.manager",
-        {"agency_id": agency, "year": TODAY.year, "canteen": "own", "base_fen": 100_000_000, "share_bp": 1500,
+        {"agency_id": agency, "year": today().year, "canteen": "own", "base_fen": 100_000_000, "share_bp": 1500,
          "contact": "办公室", "remark": "学校食堂"},
         201,
     )  # fmt: skip
@@ -70,7 +70,7 @@ def test_a_canteen_buys_apples_and_the_office_proves_every_yuan(site: Site, app:
     # The buyer submits; the stock is held; the manager approves.
     body = {
         "purpose": "canteen",
-        "deliver_on": (TODAY + timedelta(days=3)).isoformat(),
+        "deliver_on": (today() + timedelta(days=3)).isoformat(),
         "deliver_to": DELIVER_TO,
         "lines": [{"product_id": product["id"], "quantity": quantity}],
         "reference": "BZ-0001",
@@ -144,7 +144,7 @@ def test_a_canteen_buys_apples_and_the_office_proves_every_yuan(site: Site, app:
     invoice = site.post(
         "/invoices",
         "coop.seller",
-        {"number": "26627000000012345678", "kind": "digital_ordinary", "issued_on": TODAY.isoformat(),
+        {"number": "26627000000012345678", "kind": "digital_ordinary", "issued_on": today().isoformat(),
          "amount_fen": accepted_fen, "tax_free": True,
          "orders": [{"order_id": order_id, "amount_fen": accepted_fen}],
          "document_id": upload(site, "coop.seller", "invoice")},
@@ -158,29 +158,31 @@ def test_a_canteen_buys_apples_and_the_office_proves_every_yuan(site: Site, app:
     declared = site.post(
         f"/payments/{payment['id']}/slips",
         "canteen.buyer",
-        {"amount_fen": accepted_fen, "paid_on": TODAY.isoformat(), "bank_reference": "HLX20260001",
+        {"amount_fen": accepted_fen, "paid_on": today().isoformat(), "bank_reference": "HLX20260001",
          "payer_name": "平凉市泾滨中学", "document_id": upload(site, "canteen.buyer", "slip")},
         201,
     )  # fmt: skip
     assert declared["state"] == "declared"
     paid = site.post(f"/payments/{payment['id']}/confirm", "coop.seller")
     assert paid["state"] == "paid"
-    before = site.get(f"/quota/summary?year={TODAY.year}&by=agency", "county.office")["total"]["counted_fen"]
+    before = site.get(f"/quota/summary?year={today().year}&by=agency", "county.office")["total"][
+        "counted_fen"
+    ]
     order = site.post(f"/orders/{order_id}/evaluate", "canteen.buyer", {"score": 5, "comment": "新鲜"})
     assert order["state"] == "completed"
 
     # The poverty office reads the figure, its rows down to the plot, and the file.
-    summary = site.get(f"/quota/summary?year={TODAY.year}&by=agency", "county.office")
+    summary = site.get(f"/quota/summary?year={today().year}&by=agency", "county.office")
     row = next(item for item in summary["items"] if item["key"] == agency)
     assert before == 0
     assert row["counted_fen"] == accepted_fen
     assert row["reserve_fen"] == 15_000_000
     entries = site.get(
-        f"/quota/entries?year={TODAY.year}&by=agency&key={agency}&kind=counted", "county.office"
+        f"/quota/entries?year={today().year}&by=agency&key={agency}&kind=counted", "county.office"
     )["items"]
     assert sum(entry["amount_fen"] for entry in entries) == accepted_fen
     assert set(entries[0]["trace_codes"]) <= set(sent)
-    book = site.call("GET", f"/quota/summary.xlsx?year={TODAY.year}&by=origin_county", "county.office")
+    book = site.call("GET", f"/quota/summary.xlsx?year={today().year}&by=origin_county", "county.office")
     assert book.status_code == 200
     assert book.content[:2] == b"PK"
 

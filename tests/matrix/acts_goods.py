@@ -13,7 +13,7 @@ from tests.matrix.acts import (
     act,
     given,
 )  # fmt: skip
-from tests.matrix.tenant import TODAY, Json, Tenant
+from tests.matrix.tenant import Json, Tenant, day
 
 # The catalogue.
 
@@ -110,7 +110,6 @@ def _(t: Tenant, user: str) -> Prepared:
 
 
 SAMPLE = {
-    "sampled_on": TODAY.isoformat(),
     "items": [{"name": "毒死蜱", "value": "0.01", "limit": "0.05", "unit": "mg/kg"}],
     "passed": True,
 }
@@ -119,6 +118,7 @@ SAMPLE = {
 def _sample(t: Tenant, user: str) -> Json:
     return {
         **SAMPLE,
+        "sampled_on": day(),
         "sample_number": f"S{t.world.number()}",
         "document_id": t.world.upload(user, "inspection", "报告"),
     }

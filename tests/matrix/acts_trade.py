@@ -6,6 +6,7 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
+from marketplace.clock import today
 from tests.matrix.acts import (
     ACTS,
     AGENCY,
@@ -20,7 +21,7 @@ from tests.matrix.acts import (
     act,
     given,
 )  # fmt: skip
-from tests.matrix.tenant import TODAY, Tenant
+from tests.matrix.tenant import Tenant
 
 # Purchases and orders.
 
@@ -261,7 +262,7 @@ def _(t: Tenant, user: str) -> Prepared:
 
 @act("quota.missing_declarations", by="manager")
 def _(t: Tenant, user: str) -> Prepared:
-    return Prepared(query={"year": TODAY.year})
+    return Prepared(query={"year": today().year})
 
 
 @act(
@@ -309,17 +310,17 @@ for _endpoint in ("quota_summary", "quota_summary_file"):
 
     @act(f"quota.{_endpoint}", by="manager")
     def _(t: Tenant, user: str) -> Prepared:
-        return Prepared(query={"year": TODAY.year})
+        return Prepared(query={"year": today().year})
 
 
 @act("quota.quota_entries", by="manager")
 def _(t: Tenant, user: str) -> Prepared:
-    return Prepared(query={"year": TODAY.year, "by": "agency", "key": t.agency_id})
+    return Prepared(query={"year": today().year, "by": "agency", "key": t.agency_id})
 
 
 @act("quota.quota_pace", by="manager", sees=AGENCY | CITY)
 def _(t: Tenant, user: str) -> Prepared:
-    return Prepared(query={"year": TODAY.year, "agency_id": t.agency_id})
+    return Prepared(query={"year": today().year, "agency_id": t.agency_id})
 
 
 _MONTHS = (f"{year}-{month:02d}" for year, month in itertools.product(range(2000, 2018), range(1, 13)))

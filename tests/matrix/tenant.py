@@ -5,21 +5,21 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from marketplace.clock import today
 from tests.conftest import PASSWORD
 
 if TYPE_CHECKING:
     from tests.matrix.world import World
 
 Json = dict[str, Any]
-TODAY = (datetime.now(UTC) + timedelta(hours=8)).date()
 
 
 def day(offset: int = 0) -> str:
-    return date.isoformat(TODAY + timedelta(days=offset))
+    return date.isoformat(today() + timedelta(days=offset))
 
 
 @dataclass
@@ -109,7 +109,7 @@ class Tenant:
         return {
             "product_id": self.goods["id"],
             "quantity": 50,
-            "harvested_on": (TODAY - timedelta(days=2)).isoformat(),
+            "harvested_on": (today() - timedelta(days=2)).isoformat(),
             "origins": [origin],
         }
 
@@ -128,7 +128,7 @@ class Tenant:
         return {
             "kind": "commitment",
             "number": f"CDH-{self.tag}-{self.world.number()}",
-            "issued_on": (TODAY - timedelta(days=2)).isoformat(),
+            "issued_on": (today() - timedelta(days=2)).isoformat(),
             "quantity": 50,
             "document_id": self.upload("certificate"),
         }
@@ -161,7 +161,7 @@ class Tenant:
         quantity = self.goods["min_order_quantity"] + 2 * self.goods["order_multiple"]
         body = {
             "purpose": "canteen",
-            "deliver_on": (TODAY + timedelta(days=3)).isoformat(),
+            "deliver_on": (today() + timedelta(days=3)).isoformat(),
             "deliver_to": {"name": said("王老师"), "phone": "13800000000", "address": said("食堂")},
             "lines": [{"product_id": self.goods["id"], "quantity": quantity}],
             "payer_profile_id": self.payer_profile(),
@@ -241,7 +241,7 @@ class Tenant:
         return {
             "number": f"26{self.world.number():018d}",
             "kind": "digital_ordinary",
-            "issued_on": TODAY.isoformat(),
+            "issued_on": today().isoformat(),
             "amount_fen": order["accepted_fen"],
             "tax_free": True,
             "orders": [{"order_id": order["id"], "amount_fen": order["accepted_fen"]}],
@@ -272,7 +272,7 @@ class Tenant:
     def slip_body(self, payment: Json) -> Json:
         return {
             "amount_fen": payment["amount_fen"],
-            "paid_on": TODAY.isoformat(),
+            "paid_on": today().isoformat(),
             "bank_reference": f"HLX{self.tag}{self.world.number()}",
             "payer_name": "支付中心",
             "document_id": self.upload("slip", self.buyer),

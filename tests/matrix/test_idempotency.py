@@ -216,7 +216,7 @@ def test_of_two_at_once_with_one_key_one_acts_and_the_other_is_told_to_wait(
     with ThreadPoolExecutor(2) as pool, world.owner.transaction():
         world.owner.execute("lock table idempotency_key in share mode")
         sent = [pool.submit(route.call, world, prepared.user, prepared, key) for _ in range(2)]
-        early, late = wait(sent, timeout=5, return_when=FIRST_COMPLETED)
+        early, late = wait(sent, timeout=60, return_when=FIRST_COMPLETED)
         assert (len(early), len(late)) == (1, 1)
     lost, won = (future.result() for future in (*early, *late))
 

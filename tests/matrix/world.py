@@ -23,6 +23,7 @@ from werkzeug.test import TestResponse
 
 from marketplace.journal.checkpoints import make_key
 from marketplace.journal.sealing import make_checkpoint, seal_pending
+from marketplace.trace import scans
 from tests.conftest import PASSWORD
 from tests.documents.files import PDF
 from tests.faults.gateway_double import KEY, SECRET, running_double
@@ -207,7 +208,11 @@ class World:
         return {name: count for name, (count, _) in self.fingerprint().items()}
 
     def fingerprint(self) -> dict[str, tuple[int, int]]:
-        """Rows of each table and the newest transaction that wrote one of them: any write changes it."""
+        """Rows of each table and the newest transaction that wrote one of them: any write changes it.
+
+        Readings that were counted so far are written first, not by the counter's timer in the middle of a comparison.
+        """
+        scans.flush()
         rows = self.owner.execute(self._fingerprint_statement).fetchall()
         return {name: (count, newest) for name, count, newest in rows}
 

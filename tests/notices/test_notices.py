@@ -137,7 +137,7 @@ def test_two_followers_at_once_tell_everything_once(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     catch_up(app)
     for number in numbers:
         told = owner.execute(
@@ -195,7 +195,7 @@ class Inbox:
 def mail_server() -> Iterator[tuple[Inbox, int]]:
     inbox = Inbox()
     port = free_port()
-    controller = Controller(inbox, hostname="127.0.0.1", port=port)
+    controller = Controller(inbox, hostname="127.0.0.1", port=port, ready_timeout=60)
     controller.start()
     yield inbox, port
     controller.stop()
