@@ -71,7 +71,7 @@ def test_a_facts_seal_and_checkpoint_follow_within_seconds(house, worker):
         worker,
     )
 
-    assert sealed_after < 10
+    assert sealed_after < 30
     path = house.folder / "checkpoints" / f"{row[0]:012}.txt"
     wait_for(path.exists, worker)
     assert path.read_bytes() == row[1].encode()
@@ -176,5 +176,5 @@ def test_an_idle_worker_ends_quickly_and_in_silence(house, worker):
     code, seconds = other.end()
 
     assert code == 0
-    assert seconds < 10
+    assert seconds < 30
     assert "Traceback" not in other.said()
