@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from marketplace.quota.consignment_books import compare_consignments
 from marketplace.quota.ledger import states_of
 from marketplace.quota.rebuild import Rebuilt
 
@@ -237,6 +238,7 @@ def compare_tables(connection: sa.Connection, rebuilt: Rebuilt, differences: lis
     _compare_declarations(comparison, rebuilt)
     _compare_statements(comparison, rebuilt)
     _compare_shops(comparison, rebuilt)
+    compare_consignments(comparison, rebuilt.consignments)
     return Sizes(stock_rows, entries, lines, _compare_money(comparison, rebuilt))
 
 

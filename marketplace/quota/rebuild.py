@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from marketplace.payments.money_ledger import postings_of
+from marketplace.quota.consignment_books import ConsignmentBooks
 from marketplace.quota.ledger import LINE_FACTS, LineState, advance, book, states_of, steps_of
 from marketplace.quota.shop_books import ShopBooks
 from marketplace.quota.statement_books import StatementBooks
@@ -88,6 +89,7 @@ class Rebuilt:
     declarations: dict[str, DeclarationSums] = field(default_factory=dict)
     books: StatementBooks = field(default_factory=StatementBooks)
     shops: ShopBooks = field(default_factory=ShopBooks)
+    consignments: ConsignmentBooks = field(default_factory=ConsignmentBooks)
     closed: set[str] = field(default_factory=set)
     refusals: list[Refusal] = field(default_factory=list)
     _attributes: dict[str, LineState] = field(default_factory=dict)
@@ -122,6 +124,10 @@ class Rebuilt:
             "statement.settled": (self.books.take, self._owe),
             "statement.disputed": (self.books.take,),
             "statement.agreed": (self.books.take,),
+            **{
+                f"consignment.{event}": (self.consignments.take,)
+                for event in ("sent", "taken_over", "cancelled")
+            },
             "sales.reported": (self.shops.take_sales,),
             "sales.reversed": (self.shops.take_sales,),
             "stock.counted": (self.shops.take_count,),

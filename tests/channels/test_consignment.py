@@ -196,3 +196,57 @@ def test_the_channel_reads_in_its_feed_what_was_sent_and_taken_over(trade: Trade
     assert mine[0]["data"]["number"] == sent["number"]
     assert mine[1]["data"]["lines"][0]["accepted"] == 1
     assert "moves" not in mine[0]["data"]
+
+
+# Tampering by the owner of the tables, what takes it back, and what verify says of it.
+TAMPERED = (
+    (
+        "update consignment_line set accepted = 5 where id = '{line}'",
+        "update consignment_line set accepted = 4 where id = '{line}'",
+        "consignment_line.accepted",
+    ),
+    (
+        "update consignment set state = 'sent' where id = '{id}'",
+        "update consignment set state = 'taken_over' where id = '{id}'",
+        "consignment.state",
+    ),
+    (
+        "update stock set on_hand = on_hand + 1 where id = {shop}",
+        "update stock set on_hand = on_hand - 1 where id = {shop}",
+        "stock.on_hand",
+    ),
+    (
+        "update stock set reserved = reserved + 1 where id = {home}",
+        "update stock set reserved = reserved - 1 where id = {home}",
+        "stock.reserved",
+    ),
+)
+
+
+def test_verify_names_a_line_and_stock_that_were_tampered_with(trade: Trade) -> None:
+    done = trade.sender.send(6, 2)
+    body = {"lines": [{"trace_code": codes_of(done)[0], "accepted_quantity": 4}]}
+    trade.program.post(f"/consignments/{done['id']}/take-over", body)
+    back = trade.sender.send(3)
+    trade.sender.teller.ask("POST", f"/consignments/{back['id']}/cancel", trade.sender.seller)
+    trade.sender.send(1)
+    row = trade.owner.execute(
+        "select l.id, l.stock_id, (select s.id from stock s where s.lot_id = l.lot_id and s.place_id = c.place_id)"
+        " from consignment_line l join consignment c on c.id = l.consignment_id"
+        " where c.id = %s and l.position = 1",
+        [done["id"]],
+    ).fetchone()
+    assert row is not None
+    named = {"id": done["id"], "line": row[0], "home": row[1], "shop": row[2]}
+
+    def verify() -> tuple[int, str]:
+        told = trade.app.test_cli_runner().invoke(args=["verify"])
+        return told.exit_code, told.output
+
+    assert verify()[0] == 0
+    for tampering, undoing, what in TAMPERED:
+        trade.owner.execute(tampering.format(**named))
+        code, told = verify()
+        assert (code, f"{what} at" in told) == (1, True), told
+        trade.owner.execute(undoing.format(**named))
+    assert verify()[0] == 0

@@ -1,0 +1,131 @@
+"""Consignments as their sealed facts tell them. Pure: `verify` compares the tables with it.
+
+Each fact has to move exactly the stock that its lines speak of, between the seller's place and the shop.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Text = dict[str, Any]
+HEAD = ("number", "channel", "seller", "agreement", "shop")
+
+HEADS = """
+    select id::text, number, channel_id::text, seller_id::text, agreement_id::text, place_id::text, state
+    from consignment
+"""
+HEAD_NAMES = ("number", "channel_id", "seller_id", "agreement_id", "place_id", "state")
+LINES = """
+    select c.id::text, c.consignment_id::text, c.position, c.product_id::text, c.lot_id::text, s.lot_id::text,
+           s.place_id::text, c.trace_code, c.quantity, c.accepted
+    from consignment_line c join stock s on s.id = c.stock_id
+"""
+LINE_NAMES = (
+    "consignment_id", "position", "product_id", "lot_id", "lot of stock_id", "place of stock_id", "trace_code",
+    "quantity", "accepted",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class LineSums:
+    """`head`: consignment, position, product, lot, lot and place of the stock row, trace code."""
+
+    head: tuple[Any, ...]
+    lot: str
+    place: str
+    quantity: int
+    accepted: int = 0
+
+
+@dataclass(slots=True)
+class ConsignmentSums:
+    head: tuple[Any, ...]
+    shop: str
+    state: str
+    lines: list[str]
+
+
+@dataclass
+class ConsignmentBooks:
+    """`take` raises ValueError or KeyError for a fact that contradicts itself or those before it."""
+
+    consignments: dict[str, ConsignmentSums] = field(default_factory=dict)
+    lines: dict[str, LineSums] = field(default_factory=dict)
+
+    def take(self, text: Text) -> None:
+        subject, data, event = text["subject"]["id"], text["data"], text["kind"].removeprefix("consignment.")
+        wanted: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+        if event == "sent":
+            for line in data["lines"]:
+                lot, place = line["lot"], line["place"]
+                head = (subject, line["position"], line["product"], lot, lot, place, line["trace_code"])
+                self.lines[line["line"]] = LineSums(head, lot, place, line["quantity"])
+                wanted[lot, place][1] += line["quantity"]
+            self.consignments[subject] = ConsignmentSums(
+                tuple(data[name] for name in HEAD),
+                data["shop"],
+                event,
+                [each["line"] for each in data["lines"]],
+            )
+        else:
+            sums = self.consignments[subject]
+            if sums.state != "sent" or [each["line"] for each in data["lines"]] != sums.lines:
+                raise ValueError(f"it ends a consignment that is {sums.state}, or other lines than its own")
+            for line in data["lines"]:
+                known = self.lines[line["line"]]
+                accepted = line["accepted"] if event == "taken_over" else 0
+                if line["quantity"] != known.quantity or not 0 <= accepted <= known.quantity:
+                    raise ValueError(f"line {line['line']} speaks of other packs than were sent")
+                known.accepted = accepted
+                home, shop = wanted[known.lot, known.place], wanted[known.lot, sums.shop]
+                home[0] -= accepted
+                home[1] -= known.quantity
+                shop[0] += accepted
+            sums.state = event
+        _moved(data["moves"], wanted)
+
+
+def _moved(moves: Iterable[Text], wanted: Mapping[tuple[str, str], list[int]]) -> None:
+    found: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for move in moves:
+        row = found[move["lot"], move["place"]]
+        row[0] += move["on_hand"]
+        row[1] += move["reserved"]
+    if {k: v for k, v in found.items() if any(v)} != {k: v for k, v in wanted.items() if any(v)}:
+        raise ValueError("its moves do not move the packs of its lines")
+
+
+class Comparison(Protocol):
+    """What `compare.py` gives: rows of a statement, and a table against what is expected of it."""
+
+    def rows(self, statement: str) -> Any: ...
+
+    def table(
+        self,
+        name: str,
+        names: tuple[str, ...],
+        rows: Any,
+        expected: Mapping[Any, Any],
+        read: Callable[[Any], tuple[Any, ...]],
+    ) -> int: ...
+
+
+def compare_consignments(comparison: Comparison, books: ConsignmentBooks) -> None:
+    """Add to the comparison whatever the two tables say otherwise than the facts."""
+    comparison.table(
+        "consignment",
+        HEAD_NAMES,
+        ((row[0], tuple(row[1:])) for row in comparison.rows(HEADS)),
+        books.consignments,
+        lambda sums: (*sums.head, sums.state),
+    )
+    comparison.table(
+        "consignment_line",
+        LINE_NAMES,
+        ((row[0], tuple(row[1:])) for row in comparison.rows(LINES)),
+        books.lines,
+        lambda line: (*line.head, line.quantity, line.accepted),
+    )
