@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +11,10 @@ from sqlalchemy.orm import Session, aliased
 
 from marketplace.accounts.models import Organisation
 from marketplace.actors import Actor, Permission, Role
-from marketplace.catalog.models import Lot, Place, PlaceKind, Product, Stock
+from marketplace.catalog.models import Lot, LotState, Place, PlaceKind, Product, Stock
 from marketplace.channels.consignment_models import Consignment, ConsignmentLine
-from marketplace.channels.states import ConsignmentState
+from marketplace.channels.models import ChannelAgreement, ChannelItem
+from marketplace.channels.states import ConsignmentState, Pattern
 from marketplace.errors import NotFound
 from marketplace.paging import DEFAULT_LIMIT, paginate
 
@@ -51,7 +53,7 @@ def consignment_view(session: Session, actor: Actor, consignment_id: UUID) -> di
         raise NotFound
     taken_over = head.Consignment.state is ConsignmentState.TAKEN_OVER
     lines = session.execute(
-        sa.select(ConsignmentLine, Product.name, Product.spec, Product.pack_unit, Lot.best_before)
+        sa.select(ConsignmentLine, Product, Lot.best_before)
         .join(Product, Product.id == ConsignmentLine.product_id)
         .join(Lot, Lot.id == ConsignmentLine.lot_id)
         .where(ConsignmentLine.consignment_id == consignment_id)
@@ -62,15 +64,16 @@ def consignment_view(session: Session, actor: Actor, consignment_id: UUID) -> di
         "lines": [
             {
                 "product_id": line.product_id,
-                "name": name,
-                "spec": spec,
-                "pack_unit": unit,
+                "name": product.name,
+                "spec": product.spec,
+                "pack_unit": product.pack_unit,
+                "net_g": product.net_g,
                 "trace_code": line.trace_code,
                 "best_before": best_before,
                 "quantity": line.quantity,
                 "accepted_quantity": line.accepted if taken_over else None,
             }
-            for line, name, spec, unit, best_before in lines
+            for line, product, best_before in lines
         ],
     }
 
@@ -90,6 +93,67 @@ def list_consignments(
     return paginate(
         session, statement, [(Consignment.__table__.c.id, True)], limit=limit, after=after, shape=_shape
     )
+
+
+def open_shops(session: Session, seller_id: UUID | None, day: date) -> list[dict[str, Any]]:
+    """The shops to which consignment is agreed on `day` of channels that carry something of the seller."""
+    carried = sa.func.count(ChannelItem.id)
+    rows = session.execute(
+        sa.select(Organisation.id, Organisation.name, Place.name.label("shop"), carried.label("carried"))
+        .join(ChannelAgreement, ChannelAgreement.channel_id == Organisation.id)
+        .join(Place, Place.id == ChannelAgreement.place_id)
+        .join(ChannelItem, ChannelItem.channel_id == Organisation.id)
+        .join(Product, Product.id == ChannelItem.product_id)
+        .where(
+            ChannelAgreement.pattern == Pattern.CONSIGNMENT,
+            ChannelAgreement.valid_from <= day,
+            sa.or_(ChannelAgreement.valid_to.is_(None), ChannelAgreement.valid_to >= day),
+            ChannelItem.withdrawn_at.is_(None),
+            Product.seller_id == seller_id,
+        )
+        .group_by(Organisation.id, Place.id)
+        .order_by(Organisation.name)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def sendable_lots(
+    session: Session,
+    channel_id: UUID | None,
+    day: date,
+    *,
+    seller_id: UUID | None = None,
+    partner_sku: str | None = None,
+) -> list[dict[str, Any]]:
+    """Lots that a seller could send to the channel's shop on `day`, by product, the first to expire first.
+
+    `free` are the packs at the place of the seller's with the most of them: one line is sent from one place.
+    """
+    free = sa.func.max(Stock.on_hand - Stock.reserved)
+    statement = (
+        sa.select(
+            *(Lot.trace_code, Lot.code, Lot.best_before, Lot.seller_id, Lot.product_id),
+            *(Product.name, Product.spec, Product.pack_unit, free.label("free")),
+        )
+        .join(Product, Product.id == Lot.product_id)
+        .join(ChannelItem, ChannelItem.product_id == Lot.product_id)
+        .join(Stock, Stock.lot_id == Lot.id)
+        .join(Place, sa.and_(Place.id == Stock.place_id, Place.organisation_id == Lot.seller_id))
+        .where(
+            ChannelItem.channel_id == channel_id,
+            ChannelItem.withdrawn_at.is_(None),
+            Lot.state == LotState.RELEASED,
+            Lot.best_before >= sa.literal(day) + sa.cast(ChannelItem.min_remaining_days, sa.Integer),
+        )
+        .group_by(Lot.id, Product.id)
+        .having(free > 0)
+        .order_by(Product.name, Product.spec, Lot.best_before, Lot.id)
+    )
+    if seller_id is not None:
+        statement = statement.where(Lot.seller_id == seller_id)
+    if partner_sku is not None:
+        statement = statement.where(ChannelItem.partner_sku == partner_sku)
+    return [dict(row) for row in session.execute(statement).mappings()]
 
 
 def shop_stock(session: Session, actor: Actor) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from marketplace.accounts.models import Organisation, User
 from marketplace.actors import ROLE_PERMISSIONS, Actor, Door, Role
 from marketplace.catalog.models import Lot
+from marketplace.channels.consignment_models import Consignment, ConsignmentLine
 from marketplace.channels.order_views import own_order
 from marketplace.channels.statements import issue_due
 from marketplace.errors import NotFound, WrongState, refuse_fields
@@ -125,7 +126,12 @@ def _lot(session: Session, actor: Actor, trace_code: str) -> tuple[UUID, UUID]:
         .join(Shipment, Shipment.id == ShipmentLine.shipment_id)
         .join(Order, Order.id == Shipment.order_id)
         .where(Order.buyer_id == actor.organisation_id, ShipmentLine.trace_code == trace_code)
-        .limit(1)
+        .union(
+            sa.select(Lot.id, Lot.seller_id)
+            .join(ConsignmentLine, ConsignmentLine.lot_id == Lot.id)
+            .join(Consignment, Consignment.id == ConsignmentLine.consignment_id)
+            .where(Consignment.channel_id == actor.organisation_id, ConsignmentLine.trace_code == trace_code)
+        )
     ).one_or_none()
     if row is None:
         raise NotFound("没有给本渠道发过这一批")

@@ -8,13 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from marketplace.actors import Actor
-from marketplace.catalog.models import Lot, LotState, Place, Stock
 from marketplace.channels.consignment import Packs, send_goods
-from marketplace.channels.models import ChannelItem
+from marketplace.channels.consignment_views import sendable_lots
 from marketplace.channels.sandbox import seller_actor
 from marketplace.channels.statement_models import Statement
 from marketplace.channels.statement_paying import settle_statement
 from marketplace.channels.statements import agree_statement
+from marketplace.clock import today
 from marketplace.errors import Forbidden, NotFound
 from marketplace.unit_of_work import Reply
 
@@ -22,29 +22,18 @@ from marketplace.unit_of_work import Reply
 def send_to_shop(session: Session, actor: Actor, partner_sku: str, quantity: int) -> Reply:
     """The seller of an item sends packs of the lot that he has most of; they wait for the shop to take them over.
 
-    Raises NotFound for what the channel does not carry, and what sending refuses.
+    Raises NotFound for what the channel does not carry or nobody has for it, and what sending refuses.
     """
     if actor.organisation_id is None:
         raise Forbidden
-    lot = session.execute(
-        sa.select(Lot.seller_id, Lot.trace_code)
-        .join(ChannelItem, ChannelItem.product_id == Lot.product_id)
-        .join(Stock, Stock.lot_id == Lot.id)
-        .join(Place, sa.and_(Place.id == Stock.place_id, Place.organisation_id == Lot.seller_id))
-        .where(
-            ChannelItem.channel_id == actor.organisation_id,
-            ChannelItem.partner_sku == partner_sku,
-            Lot.state == LotState.RELEASED,
-        )
-        .order_by((Stock.on_hand - Stock.reserved).desc(), Lot.id)
-        .limit(1)
-    ).one_or_none()
-    if lot is None:
+    lots = sendable_lots(session, actor.organisation_id, today(), partner_sku=partner_sku)
+    if not lots:
         raise NotFound("渠道目录里没有能送的这个产品")
+    lot = max(lots, key=lambda row: row["free"])
     return send_goods(
-        seller_actor(session, lot.seller_id),
+        seller_actor(session, lot["seller_id"]),
         channel_id=actor.organisation_id,
-        lines=[Packs(lot.trace_code, quantity)],
+        lines=[Packs(lot["trace_code"], quantity)],
     )
 
 

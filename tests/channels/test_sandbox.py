@@ -246,6 +246,8 @@ def test_a_month_on_consignment_is_played_to_its_settled_statement(
     other.post("/test/consignments", {"partner_sku": sku, "quantity": 12}, 404)
     program.post("/test/consignments", {"partner_sku": "NO-SUCH", "quantity": 12}, 404)
     code = program.post(f"/consignments/{sent['id']}/take-over", {})["lines"][0]["trace_code"]
+    program.post(f"/test/lots/{code}/spoil", {"quantity": 1})
+    other.post(f"/test/lots/{code}/spoil", {"quantity": 1}, 404)
     on = sent["sent_at"][:10]
     sold = program.post(
         "/sales-reports", {"business_day": on, "lines": [{"trace_code": code, "quantity": 5}]}, 201

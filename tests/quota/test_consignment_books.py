@@ -67,7 +67,7 @@ def test_a_consignment_that_is_taken_over_in_part_is_rebuilt_with_its_stock() ->
 def test_a_fact_that_moves_other_packs_than_its_lines_say_is_refused(wrong: dict[str, Any]) -> None:
     books = ConsignmentBooks()
     books.take(GOOD)
-    with pytest.raises(ValueError, match="packs|lines"):
+    with pytest.raises(ValueError, match=r"packs|lines"):
         books.take(wrong)
 
 
