@@ -10,10 +10,11 @@ from flask import Blueprint, Response, current_app, url_for
 
 from marketplace.accounts.queries import region_names
 from marketplace.actors import Permission
+from marketplace.channels import consignment_views
 from marketplace.clock import now
 from marketplace.database import db
 from marketplace.documents.storage import current_store
-from marketplace.papers import bundle, content, queries
+from marketplace.papers import bundle, consigning, content, queries
 from marketplace.papers.sheet import Sheet, pdf
 from marketplace.web.edge import current_actor, requires
 
@@ -98,6 +99,15 @@ def settlement(order_id: UUID) -> Response:
         _address("trading.order", order_id=order_id),
     )
     return _printed(f"结算单{paper.order.number}", [sheet])
+
+
+@blp.route("/consignments/<uuid:consignment_id>/note.pdf", methods=["GET"])
+@requires(Permission.ORDER_SHIP, Permission.CHANNEL_SALES)
+def consignment(consignment_id: UUID) -> Response:
+    """代销送货单; its code leads to where the shop takes over."""
+    view = consignment_views.consignment_view(db.session(), current_actor(), consignment_id)
+    address = _address("portal_stock.take_over", consignment_id=consignment_id)
+    return _printed(f"代销送货单{view['number']}", [consigning.consignment_note(view, address)])
 
 
 @blp.route("/payments/<uuid:payment_id>/request.pdf", methods=["GET"])

@@ -115,6 +115,7 @@ _SETTLEMENT = (
 _PARTNER = (
     Entry("portal.today", N_("伙伴门户")),
     Entry("portal_orders.orders", N_("渠道订单")),
+    Entry("portal_stock.stock", N_("门店库存")),
     Entry("trading.orders", N_("验收与付款")),
     Entry("portal.keys", N_("接口密钥")),
     Entry("portal_webhooks.endpoints", N_("事件推送")),

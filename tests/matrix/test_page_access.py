@@ -46,6 +46,7 @@ def _notice(tenant: Tenant, user: str) -> Prepared:
 # Parameter of a page -> the act of the API, or one of our own, that makes its object and says who reaches it.
 PARAMETERS: Mapping[str, str | Act] = {
     "account_id": "accounts.approve_bank_account",
+    "consignment_id": "consignments.show_consignment",
     "declaration_id": "quota.get_declaration",
     "document_id": "documents.show_document",
     "invoice_id": "payments.get_invoice",
