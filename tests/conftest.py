@@ -240,8 +240,18 @@ def sign_in(app: Flask) -> Callable[[str], dict[str, str]]:
     return headers
 
 
+# It needs no template: a worker is busy with it while another makes them.
+BESIDE_THE_TEMPLATES = "tests/test_script_server.py"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files begin first, so that no worker is left alone with one at the end; see tests/order.csv."""
     with (Path(__file__).parent / "order.csv").open(encoding="utf-8", newline="") as file:
         seconds = {row["path"]: int(row["seconds"]) for row in csv.DictReader(file)}
-    items.sort(key=lambda item: -seconds.get(item.nodeid.partition("::")[0], 0))
+    first = max(seconds, key=lambda path: seconds[path])
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        path = item.nodeid.partition("::")[0]
+        return (0 if path == first else 1 if path == BESIDE_THE_TEMPLATES else 2), -seconds.get(path, 0)
+
+    items.sort(key=place)
