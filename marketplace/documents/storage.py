@@ -12,11 +12,8 @@ import secrets
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from flask import current_app
 
 from marketplace.config import Settings
@@ -69,55 +66,25 @@ class FolderStore:
             raise StoreFailure from error
 
 
-class BucketStore:
-    """Objects in one bucket, with short time limits and few retries: a person is waiting."""
+class Store(Protocol):
+    """Where the bytes of documents lie; each method raises StoreFailure (`store-unavailable`)."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._bucket = settings.s3_bucket
-        self._client: Any = boto3.client(
-            "s3",
-            endpoint_url=settings.s3_endpoint_url,
-            region_name=settings.s3_region,
-            aws_access_key_id=settings.s3_access_key,
-            aws_secret_access_key=settings.s3_secret_key,
-            config=Config(
-                connect_timeout=3,
-                read_timeout=10,
-                retries={"total_max_attempts": 2, "mode": "standard"},
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
+    def put(self, key: str, content: bytes, content_type: str) -> None: ...
 
-    def put(self, key: str, content: bytes, content_type: str) -> None:
-        try:
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=content_type)
-        except (BotoCoreError, ClientError) as error:
-            raise StoreFailure from error
+    def get(self, key: str) -> bytes: ...
 
-    def get(self, key: str) -> bytes:
-        try:
-            body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        except (BotoCoreError, ClientError) as error:
-            raise StoreFailure from error
-        return body
-
-    def remove(self, key: str) -> None:
-        try:
-            self._client.delete_object(Bucket=self._bucket, Key=key)
-        except (BotoCoreError, ClientError) as error:
-            raise StoreFailure from error
-
-
-Store = FolderStore | BucketStore
+    def remove(self, key: str) -> None: ...
 
 
 @lru_cache(maxsize=8)
 def store_of(settings: Settings) -> Store:
     """The store that the settings name; the client is made once, it is safe for threads."""
-    return BucketStore(settings) if settings.s3_bucket else FolderStore(settings.state_folder / "files")
+    if not settings.s3_bucket:
+        return FolderStore(settings.state_folder / "files")
+    # Its client library takes long to load, and few installations have a bucket.
+    from marketplace.documents.bucket import BucketStore
+
+    return BucketStore(settings)
 
 
 def current_store() -> Store:

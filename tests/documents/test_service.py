@@ -20,6 +20,7 @@ from marketplace.actors import Role
 from marketplace.clock import now
 from marketplace.database import db
 from marketplace.documents import queries, service, storage
+from marketplace.documents.bucket import BucketStore
 from marketplace.documents.models import Document, DocumentUpload
 from marketplace.documents.rules import FileRefused
 from marketplace.errors import Forbidden, NotFound, Unauthenticated, UpstreamFailure
@@ -258,7 +259,7 @@ def bucket(empty_app: Flask) -> Iterator:
 
 def test_a_bucket_stores_gives_back_and_removes(base, bucket):
     store = storage.store_of(bucket)
-    assert isinstance(store, storage.BucketStore)
+    assert isinstance(store, BucketStore)
 
     result = hand_in(base["coop"], store, png(), kind="photo")
 
@@ -274,7 +275,7 @@ def test_a_bucket_that_does_not_answer_is_an_upstream_failure(base, bucket):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    store = storage.BucketStore(replace(bucket, s3_endpoint_url=f"http://127.0.0.1:{port}"))
+    store = BucketStore(replace(bucket, s3_endpoint_url=f"http://127.0.0.1:{port}"))
     before = count(Document)
 
     with pytest.raises(UpstreamFailure):
@@ -284,7 +285,7 @@ def test_a_bucket_that_does_not_answer_is_an_upstream_failure(base, bucket):
 
 
 def test_a_missing_bucket_is_an_upstream_failure(base, bucket):
-    store = storage.BucketStore(replace(bucket, s3_bucket="absent"))
+    store = BucketStore(replace(bucket, s3_bucket="absent"))
 
     with pytest.raises(UpstreamFailure):
         hand_in(base["coop"], store)
