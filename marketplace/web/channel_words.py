@@ -44,6 +44,29 @@ CHANNEL_WORDS: Mapping[str, Mapping[str, str]] = {
         "channel.*": N_("协议、价格与上下架"),
         "statement.*": N_("结算单"),
     },
+    "sales_report": {
+        "first": N_("首报"),
+        "corrected": N_("更正"),
+        "red": N_("冲红"),
+    },
+    "count_difference": {
+        "spoilage": N_("坏了"),
+        "loss": N_("少了"),
+        "found": N_("多出"),
+    },
+    "count_cause": {
+        "rotten": N_("腐坏"),
+        "expired": N_("过期"),
+        "damaged": N_("破损"),
+        "stolen": N_("失窃"),
+        "miscounted": N_("以前点错"),
+        "unknown": N_("原因不明"),
+    },
+    "borne_by": {
+        "seller": N_("供应商承担"),
+        "channel": N_("渠道承担"),
+        "carrier": N_("承运人承担"),
+    },
     "delivery_state": {
         "pending": N_("待送"),
         "delivered": N_("已送到"),

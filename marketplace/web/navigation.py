@@ -116,6 +116,7 @@ _PARTNER = (
     Entry("portal.today", N_("伙伴门户")),
     Entry("portal_orders.orders", N_("渠道订单")),
     Entry("portal_stock.stock", N_("门店库存")),
+    Entry("portal_sales.sales", N_("门店销售")),
     Entry("trading.orders", N_("验收与付款")),
     Entry("portal.keys", N_("接口密钥")),
     Entry("portal_webhooks.endpoints", N_("事件推送")),

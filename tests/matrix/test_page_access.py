@@ -72,6 +72,8 @@ VALUES: Mapping[str, Any] = {
     "key_id": "00000000-0000-7000-8000-000000000000",
     # So is what stands in these, tried by tests/desks/test_portal_trade_pages.py and tests/channels/test_isolation.py.
     "delivery_id": "00000000-0000-7000-8000-000000000000",
+    "report_id": "00000000-0000-7000-8000-000000000000",
+    "count_id": "00000000-0000-7000-8000-000000000000",
     "organisation_code": "ORG-COOP-01",
     "partner_order_no": "NEVER-PLACED",
     "period": "2026-10",
