@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from marketplace.database import db
-from tests.matrix.acts_channels import change_request, shop_sale
+from tests.matrix.acts_channels import change_request, consignment, shop_sale
 from tests.matrix.acts_statements import statement
 from tests.matrix.players import PLAYERS
 from tests.matrix.world import World
@@ -80,6 +80,7 @@ def test_no_list_asks_more_of_the_database_for_more_rows(app: Flask, owner: psyc
             tenant.product("submitted")
         for tenant in (world.a, world.b):
             change_request(tenant)
+            consignment(tenant)
             statement(tenant)
             shop_sale(tenant)
         world.seal()

@@ -74,6 +74,8 @@ VALUES: Mapping[str, Any] = {
     "delivery_id": "00000000-0000-7000-8000-000000000000",
     "report_id": "00000000-0000-7000-8000-000000000000",
     "count_id": "00000000-0000-7000-8000-000000000000",
+    # The gateway's messages are no one's of the two tenants: tests/desks/test_online_pages.py tries who may decide.
+    "number": 1,
     "organisation_code": "ORG-COOP-01",
     "partner_order_no": "NEVER-PLACED",
     "period": "2026-10",
