@@ -24,6 +24,7 @@ class Fact(Base):
     __table_args__ = (
         sa.Index("ix_fact_xid", "xid"),
         sa.Index("ix_fact_subject", "subject_type", "subject_id"),
+        sa.Index("ix_fact_kind", "kind"),
         sa.Index("ix_fact_parties", "parties", postgresql_using="gin"),
     )
 

@@ -80,6 +80,23 @@ def newest_events(
     {"items": […], "next": the lowest seq of the page, or None}.
     """
     actor.require(Permission.JOURNAL_READ)
+    statement = newest_statement(
+        actor, before=before, kind=kind, subject_type=subject_type, subject_id=subject_id
+    )
+    rows = session.execute(statement.limit(limit + 1)).all()
+    items = [{**_event(row.seq, row.body), "door": row.door} for row in rows[:limit]]
+    return {"items": items, "next": items[-1]["seq"] if len(rows) > limit else None}
+
+
+def newest_statement(
+    actor: Actor,
+    *,
+    before: int | None = None,
+    kind: str | None = None,
+    subject_type: str | None = None,
+    subject_id: UUID | None = None,
+) -> sa.Select[int, str, str]:
+    """(seq, body, door) of the facts that `actor` may read, the newest first."""
     statement = (
         sa.select(Seal.seq, Fact.body, Fact.door).join(Fact, Fact.id == Seal.fact_id).where(readable(actor))
     )
@@ -91,9 +108,7 @@ def newest_events(
         statement = statement.where(Fact.subject_type == subject_type)
     if subject_id is not None:
         statement = statement.where(Fact.subject_id == subject_id)
-    rows = session.execute(statement.order_by(Seal.seq.desc()).limit(limit + 1)).all()
-    items = [{**_event(row.seq, row.body), "door": row.door} for row in rows[:limit]]
-    return {"items": items, "next": items[-1]["seq"] if len(rows) > limit else None}
+    return statement.order_by(Seal.seq.desc())
 
 
 def sealed(session: Session, actor: Actor, seq: int) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from hashlib import sha256
 
+import psycopg
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
-from marketplace.actors import Role, anonymous, system
+from marketplace.actors import Door, Role, anonymous, system
 from marketplace.database import db
 from marketplace.errors import NotFound, Unauthenticated
 from marketplace.journal import queries
@@ -31,6 +33,13 @@ CANARY = "canary-7f3a"
 def context(empty_app):
     with empty_app.app_context():
         yield empty_app
+
+
+@pytest.fixture
+def owner(empty_app):
+    url = empty_app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"]
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
 
 
 @pytest.fixture
@@ -253,3 +262,24 @@ def test_the_system_reads_every_fact(context):
 
     assert [each["subject"]["id"] for each in page["items"]] == [str(subject)]
     assert page["next"] is None
+
+
+def test_a_rare_kind_is_found_without_reading_the_journal(context, owner):
+    db.session.rollback()
+    with owner.transaction(force_rollback=True):
+        owner.execute(
+            "insert into fact (id, kind, recorded_at, door, subject_type, subject_id, parties, body)"
+            " select gen_random_uuid(), 'order.shipped', now(), 'api', 'order', gen_random_uuid(), '{}', '{}'"
+            " from generate_series(1, 20000)"
+        )
+        owner.execute(
+            "insert into seal (seq, fact_id, leaf_hash) select (select coalesce(max(seq), 0) from seal) + row_number()"
+            " over (order by number), id, sha256('') from fact where id not in (select fact_id from seal)"
+        )
+        owner.execute("analyze fact, seal")
+        asked = queries.newest_statement(system(Door.JOB), kind="period.closed").limit(51)
+        text = str(asked.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}))
+        plan = "\n".join(row[0] for row in owner.execute(f"explain {text}").fetchall())
+
+    assert "ix_fact_kind" in plan, plan
+    assert "Seq Scan on fact" not in plan
