@@ -67,6 +67,25 @@ CHANNEL_WORDS: Mapping[str, Mapping[str, str]] = {
         "channel": N_("渠道承担"),
         "carrier": N_("承运人承担"),
     },
+    "statement_state": {
+        "issued": N_("待核对"),
+        "disputed": N_("有异议"),
+        "agreed": N_("待付款"),
+        "settled": N_("已结清"),
+    },
+    "statement_line_kind": {
+        "sale": N_("售出"),
+        "red": N_("冲红"),
+        "spoilage": N_("损耗"),
+        "loss": N_("短少"),
+        "adjustment": N_("更正冲回"),
+    },
+    "dispute_state": {
+        "open": N_("待答复"),
+        "corrected": N_("已更正"),
+        "upheld": N_("维持原数"),
+        "withdrawn": N_("已撤回"),
+    },
     "delivery_state": {
         "pending": N_("待送"),
         "delivered": N_("已送到"),
@@ -85,6 +104,8 @@ CHANNEL_WORDS: Mapping[str, Mapping[str, str]] = {
 }
 
 CHANNEL_LOOKS: Mapping[str, Mapping[str, str]] = {
+    "statement_state": {"issued": "go", "disputed": "bad", "agreed": "go", "settled": "done"},
+    "dispute_state": {"open": "go", "corrected": "done", "upheld": "done"},
     "delivery_state": {"pending": "go", "delivered": "done", "failed": "bad"},
     "change_state": {"agreed": "done", "refused": "bad"},
     "consignment_state": {"sent": "go", "taken_over": "done"},

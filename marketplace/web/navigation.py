@@ -80,6 +80,7 @@ _SELLER = (
     Entry("selling.products", N_("产品")),
     Entry("selling_changes.requests", N_("渠道改单")),
     Entry("channels.of_seller", N_("渠道去向")),
+    Entry("selling_statements.listed", N_("代销结算")),
 )
 _POVERTY = (
     Entry("offices.quota", N_("份额执行")),
@@ -88,6 +89,7 @@ _POVERTY = (
     Entry("offices.declarations", N_("份额填报")),
     Entry("offices.recognition", N_("产品认定")),
     Entry("channels.listed", N_("天津渠道")),
+    Entry("office_statements.listed", N_("代销结算")),
     Entry("trading.orders", N_("订单")),
     Entry("money.disputes", N_("到账争议")),
     Entry("offices.journal", N_("日志与证明")),
@@ -118,6 +120,7 @@ _PARTNER = (
     Entry("portal_stock.stock", N_("门店库存")),
     Entry("portal_sales.sales", N_("门店销售")),
     Entry("trading.orders", N_("验收与付款")),
+    Entry("portal_statements.listed", N_("代销结算")),
     Entry("portal.keys", N_("接口密钥")),
     Entry("portal_webhooks.endpoints", N_("事件推送")),
     Entry("offices.journal", N_("日志与证明")),

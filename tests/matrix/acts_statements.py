@@ -6,15 +6,15 @@ import itertools
 from datetime import date
 from typing import Any
 
-from marketplace.actors import Door, system
+from marketplace.actors import ROLE_PERMISSIONS, Actor, Door, Role, system
 from marketplace.channels import statement_disputes, statement_paying, statements
 from marketplace.clock import today
 from tests.channels.consigned import Shop
-from tests.channels.partner import channel_actor
 from tests.matrix.acts import COUNTY, SELLER, Prepared, act, given
 from tests.matrix.tenant import Tenant
 
-CHANNEL = "tianjin.partner"
+# Of a channel that is none of the players.
+CHANNEL_CODE = "ORG-CH-HX"
 
 
 def sold(t: Tenant) -> tuple[Shop, str]:
@@ -27,10 +27,10 @@ def sold(t: Tenant) -> tuple[Shop, str]:
     )
     row: Any = world.owner.execute(
         "select a.channel_id, a.place_id, p.seller_id, p.id, l.id, s.id from channel_agreement a"
-        " join organisation o on o.id = a.channel_id and o.code = 'ORG-CH-WQ', product p"
+        " join organisation o on o.id = a.channel_id and o.code = %s, product p"
         " join lot l on l.product_id = p.id join stock s on s.lot_id = l.id"
         " where a.pattern = 'consignment' and p.id = %s order by l.id limit 1",
-        (t.goods["id"],),
+        (CHANNEL_CODE, t.goods["id"]),
     ).fetchone()
     shop = Shop(world.owner, *row)
     shop.report(date.fromisoformat(f"{period}-15"), (5, 1000), (2, 900))
@@ -44,7 +44,10 @@ def statement(t: Tenant, *, disputed: bool = False, agreed: bool = False) -> Any
         made = statements.issue_statement(
             system(Door.JOB), channel_id=shop.channel, seller_id=shop.seller, period=period
         ).result
-        channel = channel_actor(CHANNEL)
+        channel = Actor(
+            None, "channel", shop.channel, "channel", None, Role.CHANNEL_PARTNER,
+            ROLE_PERMISSIONS[Role.CHANNEL_PARTNER], Door.WEB,
+        )  # fmt: skip
         if disputed:
             made = statement_disputes.raise_dispute(
                 channel, made["id"], made["lines"][0]["id"], quantity=3, reason=t.word("dispute")
@@ -66,7 +69,7 @@ def _(t: Tenant, user: str) -> Prepared:
 @act("statements.issue_statement", by="county.office", sees=COUNTY, changed=given(period="2001-02"))
 def _(t: Tenant, user: str) -> Prepared:
     shop, period = sold(t)
-    return Prepared(body={"channel_code": "ORG-CH-WQ", "seller_id": str(shop.seller), "period": period})
+    return Prepared(body={"channel_code": CHANNEL_CODE, "seller_id": str(shop.seller), "period": period})
 
 
 @act("statements.dispute_line", by="seller", sees=SELLER)

@@ -59,6 +59,7 @@ PARAMETERS: Mapping[str, str | Act] = {
     "request_id": "changes.refuse_change",
     "seq": "journal.show_proof",
     "shipment_id": Act(_shipment, "seller", TRADE),
+    "statement_id": "statements.show_statement",
     "user_id": "accounts.disable_user",
 }
 ADD_HERE = "name the act that makes its object in PARAMETERS, or a public value in VALUES (tests/matrix/test_page_access.py)"
@@ -71,6 +72,8 @@ VALUES: Mapping[str, Any] = {
     # A channel's own: tests/channels/test_keys.py has the other channel's.
     "key_id": "00000000-0000-7000-8000-000000000000",
     # So is what stands in these, tried by tests/desks/test_portal_trade_pages.py and tests/channels/test_isolation.py.
+    "line_id": "00000000-0000-7000-8000-000000000000",
+    "dispute_id": "00000000-0000-7000-8000-000000000000",
     "delivery_id": "00000000-0000-7000-8000-000000000000",
     "report_id": "00000000-0000-7000-8000-000000000000",
     "count_id": "00000000-0000-7000-8000-000000000000",
