@@ -66,6 +66,7 @@ def counted_of_seller(
     session: Session,
     actor: Actor,
     *,
+    channel_id: UUID | None = None,
     from_day: date | None = None,
     to_day: date | None = None,
     limit: int = DEFAULT_LIMIT,
@@ -84,6 +85,8 @@ def counted_of_seller(
         .join(Product, Product.id == StockCountLine.product_id)
         .where(StockCountLine.seller_id == actor.organisation_id)
     )  # fmt: skip
+    if channel_id is not None:
+        statement = statement.where(StockCount.channel_id == channel_id)
     keys: list[tuple[sa.SQLColumnExpression[Any], bool]] = [(StockCountLine.id, True)]
     return paginate(
         session, _within(statement, from_day, to_day), keys, limit=limit, after=after, shape=_counted

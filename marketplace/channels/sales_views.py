@@ -87,6 +87,7 @@ def sold_of_seller(
     session: Session,
     actor: Actor,
     *,
+    channel_id: UUID | None = None,
     from_day: date | None = None,
     to_day: date | None = None,
     limit: int = DEFAULT_LIMIT,
@@ -105,6 +106,8 @@ def sold_of_seller(
         .join(Product, Product.id == SalesReportLine.product_id)
         .where(SalesReportLine.seller_id == actor.organisation_id)
     )  # fmt: skip
+    if channel_id is not None:
+        statement = statement.where(SalesReport.channel_id == channel_id)
     if from_day is not None:
         statement = statement.where(SalesReport.business_day >= from_day)
     if to_day is not None:

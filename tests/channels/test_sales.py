@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -121,6 +122,48 @@ def test_another_report_of_the_day_has_to_name_the_version_it_corrects(
     assert silent["version"] == 1
     assert early["errors"][0]["pointer"] == "#/corrects"
     assert state(owner) == before
+
+
+def test_two_reports_of_a_day_at_once_are_one_report(
+    program: Program, lots: list[Stocked], days: Iterator[str], owner: psycopg.Connection
+) -> None:
+    day, held = next(days), lots[0].held(owner)
+    same = report(day, (lots[0], 1))
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(
+            pool.map(
+                lambda _: Program(program.client.application, key=program.key).send("/sales-reports", same),
+                range(4),
+            )
+        )
+
+    assert [answer.status_code for answer in answers] == [201] * 4
+    assert len({answer.get_data() for answer in answers}) == 1
+    assert lots[0].held(owner) == held - 1
+
+
+def test_days_that_are_reported_at_once_do_not_sell_the_same_packs(
+    program: Program, lots: list[Stocked], days: Iterator[str], owner: psycopg.Connection
+) -> None:
+    held = lots[1].held(owner)
+    bodies = [report(next(days), (lots[1], held - 1)) for _ in range(3)]
+
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(
+            pool.map(
+                lambda body: Program(program.client.application, key=program.key).send(
+                    "/sales-reports", body
+                ),
+                bodies,
+            )
+        )
+
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
+    assert lots[1].held(owner) == 1
+    won = next(body for body, answer in zip(bodies, answers, strict=True) if answer.status_code == 201)
+    program.post("/sales-reports", {"business_day": won["business_day"], "lines": [], "corrects": 1}, 201)
+    assert lots[1].held(owner) == held
 
 
 def test_a_correction_is_a_red_entry_and_then_the_new_version(

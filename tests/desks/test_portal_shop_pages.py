@@ -156,3 +156,25 @@ def test_another_channel_sees_nothing_of_it_and_others_may_not_come(
         seller.get(path, 403)
     assert "还没有上报过销售" in other.get("/portal/sales")
     assert "门店里没有代销的货" in other.get("/portal/counts/new")
+
+
+def test_a_seller_follows_the_figure_to_the_lines_that_shops_sold_of_his_goods(
+    app: Flask, partner: Visitor, owner: psycopg.Connection
+) -> None:
+    mine = stocked(app, owner, seller="coop.seller", packs=6)[0]
+    day = DAY + timedelta(days=3)
+    table = f"{day},{mine.trace_code},4\n"
+    partner.post("/portal/sales/confirm", 303, **hidden(uploaded(partner, table)))
+    partner.post("/portal/sales/confirm", 303, **hidden(uploaded(partner, table.replace(",4", ",1"))))
+    seller, other = Visitor(app, "coop.seller"), Visitor(app, "coop2.seller")
+
+    listed = seller.get(f"/sell/channels?year={day.year}")
+    path = re.search(r'href="(/sell/channels/[0-9a-f-]{36}/sold\?year=\d+)"', listed)
+    assert path is not None
+    lines = seller.get(path[1])
+
+    assert lines.count(mine.trace_code) >= 3
+    assert [word in lines for word in ("冲红", "更正")] == [True, True]
+    assert seller.client.get(f"{path[1]}&format=xlsx").get_data()[:2] == b"PK"
+    assert mine.trace_code not in other.client.get(path[1]).get_data(as_text=True)
+    partner.get(path[1], 403)
