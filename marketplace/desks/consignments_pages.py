@@ -65,7 +65,10 @@ def send(channel_id: UUID) -> Shown:
     shop = next((row for row in shops if row["id"] == channel_id), None)
     if shop is None:
         raise NotFound(gettext("这个渠道没有生效的代销协议，或者没有选您的产品"))
-    lots = consignment_views.sendable_lots(session, channel_id, today(), seller_id=seller_id)
+    lots = [
+        {**lot, "product_name": f"{lot['name']} {lot['spec']}"}
+        for lot in consignment_views.sendable_lots(session, channel_id, today(), seller_id=seller_id)
+    ]
     return page("consignments/send.html", shop=shop, lots=lots)
 
 
