@@ -88,9 +88,12 @@ class Once:
     render: Callable[[Any], Answer] | None = None
     key: str | None = None
     fingerprint: bytes = b""
+    # Nobody reads the result: whoever loads a file by the hundred need not have each one put together.
+    unread: bool = False
 
 
 NO_ONCE = Once()
+UNREAD = Once(unread=True)
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,12 @@ class Transaction:
         self.jobs.append((task, arguments, at))
 
     def answer(self, result: Any) -> Reply:
-        """Render the result inside the transaction and store the bytes with the key. The last word of a service."""
+        """Render the result inside the transaction and store the bytes with the key. The last word of a service.
+
+        `result` may be a function that reads it, which is not called where nobody wants it.
+        """
+        if callable(result):
+            result = None if self.once.unread else result()
         self.session.flush()
         self.write_facts()
         if self.once.render is None:

@@ -148,7 +148,7 @@ def add_product(
         _set_certifications(tx, product, wish.certifications)
         cards.rebuild(tx.session, [product])
         _record(tx, "product.added", product)
-        return tx.answer(queries.own_product_view(tx.session, actor, product.id))
+        return tx.answer(lambda: queries.own_product_view(tx.session, actor, product.id))
 
 
 def edit_product(
@@ -203,7 +203,7 @@ def edit_product(
         product.version += 1
         cards.rebuild(tx.session, [product])
         _record(tx, "product.edited", product, changed=sorted(changed))
-        return tx.answer(queries.own_product_view(tx.session, actor, product.id))
+        return tx.answer(lambda: queries.own_product_view(tx.session, actor, product.id))
 
 
 def submit_product(actor: Actor, product_id: UUID, *, once: Once = NO_ONCE) -> Reply:
@@ -243,7 +243,7 @@ def _moved(tx: Transaction, product: Product, event: str, kind: str, reason: str
     product.version += 1
     cards.rebuild(tx.session, [product])
     _record(tx, kind, product, reason_given=reason is not None)
-    return tx.answer(queries.own_product_view(tx.session, tx.actor, product.id))
+    return tx.answer(lambda: queries.own_product_view(tx.session, tx.actor, product.id))
 
 
 def _locked(tx: Transaction, product_id: UUID, scope: sa.ColumnElement[bool]) -> Product:

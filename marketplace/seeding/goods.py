@@ -39,6 +39,7 @@ from marketplace.seeding.reading import (
 from marketplace.seeding.reference import organisation_ids
 from marketplace.trace import service as trace
 from marketplace.trace.models import Inspection, LotCertificate, LotHold
+from marketplace.unit_of_work import UNREAD
 
 SPECIMEN_NAME = "演示用证明文件.pdf"
 HOLD_REASON = "供应商复核库存，暂停销售"
@@ -64,6 +65,7 @@ def products() -> list[Act]:
             importer(),
             _wish(row, marks[row["sku"]]),
             seller_id=ids[text(row, "seller_code")],
+            once=UNREAD,
         )
         for row in rows("products")
         if row["sku"] not in known
@@ -99,7 +101,7 @@ def submissions() -> list[Act]:
     """Every product of the seed goes to the office, unless it went there before."""
     states = {row.sku: (row.id, row.state) for row in own_products()}
     return [
-        partial(catalog.submit_product, importer(), states[text(row, "sku")][0])
+        partial(catalog.submit_product, importer(), states[text(row, "sku")][0], once=UNREAD)
         for row in rows("products")
         if row["state"] in _BEFORE and states[text(row, "sku")][1] is ProductState.DRAFT
     ]
@@ -108,7 +110,7 @@ def submissions() -> list[Act]:
 def recognitions() -> list[Act]:
     states = {row.sku: (row.id, row.state) for row in own_products()}
     return [
-        partial(catalog.recognise_product, importer(), states[text(row, "sku")][0])
+        partial(catalog.recognise_product, importer(), states[text(row, "sku")][0], once=UNREAD)
         for row in rows("products")
         if row["state"] == "recognised" and states[text(row, "sku")][1] is ProductState.SUBMITTED
     ]
@@ -162,6 +164,7 @@ def lots() -> list[Act]:
             origins=origins[row["code"]],
             code=text(row, "code"),
             seller_id=ready[row["sku"]].seller_id,
+            once=UNREAD,
         )
         for row in rows("lots")
         if row["code"] not in known and row["sku"] in ready
@@ -224,6 +227,7 @@ def certificates() -> list[Act]:
                 number=row["number"],
                 valid_until=None if valid_days is None else issued_on + timedelta(days=valid_days),
                 quantity=number(row, "quantity"),
+                once=UNREAD,
             )
         )
     return acts
@@ -251,7 +255,7 @@ def inspections() -> list[Act]:
             "sample_number": sample_number,
         }
         if lot_code is not None:
-            acts.append(partial(trace.inspect_lot, importer(), ids[lot_code], **said))
+            acts.append(partial(trace.inspect_lot, importer(), ids[lot_code], **said, once=UNREAD))
         else:
             place = {"county_code": text(row, "county_code"), "product_name": text(row, "product_name")}
             acts.append(partial(trace.add_inspection, importer(), **place | said))
@@ -262,7 +266,7 @@ def releases() -> list[Act]:
     """Lots that are on sale, and those that were before they were held; never one that a failed sample holds."""
     wanted = {row["code"] for row in rows("lots") if row["state"] in ("released", "held")}
     return [
-        partial(trace.release_lot, importer(), row.id)
+        partial(trace.release_lot, importer(), row.id, once=UNREAD)
         for row in own_lots()
         if row.code in wanted and row.state is LotState.DRAFT and row.released_at is None
     ]
@@ -272,7 +276,7 @@ def holds() -> list[Act]:
     wanted = {row["code"] for row in rows("lots") if row["state"] == "held"}
     held_before = keys(LotHold.lot_id)
     return [
-        partial(trace.hold_lot, _for_seller(row.seller_id), row.id, reason=HOLD_REASON)
+        partial(trace.hold_lot, _for_seller(row.seller_id), row.id, reason=HOLD_REASON, once=UNREAD)
         for row in own_lots()
         if row.code in wanted and row.state is LotState.RELEASED and row.id not in held_before
     ]

@@ -71,7 +71,7 @@ def inspect_lot(
                 _hold(tx, lot, HoldCause.FAILED_SAMPLE, reason, actor, sample)
             for other in held:
                 _hold(tx, other, HoldCause.FAILED_SAMPLE, "同一地块同一天采收的批次抽检不合格", actor, sample)
-        return tx.answer(queries.lot_view(tx.session, actor, lot.id))
+        return tx.answer(lambda: queries.lot_view(tx.session, actor, lot.id))
 
 
 def add_inspection(
@@ -184,7 +184,7 @@ def hold_lot(actor: Actor, lot_id: UUID, *, reason: str, once: Once = NO_ONCE) -
         if any(hold.cause is cause for hold in queries.open_holds(tx.session, lot.id)):
             raise WrongState("这一批已经停售", state=lot.state.value)
         _hold(tx, lot, cause, reason, actor, None)
-        return tx.answer(queries.lot_view(tx.session, actor, lot.id))
+        return tx.answer(lambda: queries.lot_view(tx.session, actor, lot.id))
 
 
 def _hold(
@@ -254,7 +254,7 @@ def unhold_lot(actor: Actor, lot_id: UUID, *, reason: str | None = None, once: O
             reason_given=reason is not None,
             orders=queries.reserved_orders(tx.session, [lot.id]),
         )
-        return tx.answer(queries.lot_view(tx.session, actor, lot.id))
+        return tx.answer(lambda: queries.lot_view(tx.session, actor, lot.id))
 
 
 def _back_to_sale(tx: Transaction, lot: Lot) -> None:

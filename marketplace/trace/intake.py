@@ -156,7 +156,7 @@ def add_lot(
             origins=[_origin_fact(row) for row in rows],
             moves=moves,
         )
-        return tx.answer(queries.lot_view(tx.session, actor, lot.id))
+        return tx.answer(lambda: queries.lot_view(tx.session, actor, lot.id))
 
 
 def _sellable_product(session: Session, product_id: UUID, seller: UUID) -> tuple[Product, int | None]:

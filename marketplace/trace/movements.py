@@ -74,7 +74,7 @@ def move_stock(
             reason_given=True,
         )
         fact.data["kind"] = move_kind.value
-        return tx.answer(queries.lot_view(tx.session, actor, lot.id))
+        return tx.answer(lambda: queries.lot_view(tx.session, actor, lot.id))
 
 
 def _stock_at(locked: Sequence[LockedStock], place_id: UUID | None) -> LockedStock:

@@ -100,7 +100,7 @@ def certify_lot(
             sha256=document.sha256,
         )
         fact.data["kind"] = paper.kind.value
-        return tx.answer(queries.lot_view(tx.session, actor, lot.id))
+        return tx.answer(lambda: queries.lot_view(tx.session, actor, lot.id))
 
 
 def release_lot(actor: Actor, lot_id: UUID, *, once: Once = NO_ONCE) -> Reply:
@@ -123,7 +123,7 @@ def release_lot(actor: Actor, lot_id: UUID, *, once: Once = NO_ONCE) -> Reply:
         lot.version += 1
         tx.session.flush()
         tx.record("lot.released", "lot", lot.id, parties=[lot.seller_id], state=lot.state.value, orders=[])
-        return tx.answer(queries.lot_view(tx.session, actor, lot.id))
+        return tx.answer(lambda: queries.lot_view(tx.session, actor, lot.id))
 
 
 def _lock_numbers(session: Session, lot_id: UUID) -> None:

@@ -26,6 +26,7 @@ from marketplace.errors import (
     RuleViolation,
     WrongState,
 )
+from marketplace.unit_of_work import UNREAD
 from marketplace.values import uuid7
 from tests.catalog import making
 
@@ -190,6 +191,14 @@ def test_the_office_puts_a_product_on_the_shelf(seller, office):
 
     assert (done["state"], done["version"], done["eligible"]) == ("recognised", 3, True)
     assert queries.product_view(db.session(), UUID(product["id"]))["id"] == product["id"]
+
+
+def test_a_result_that_nobody_reads_is_not_put_together_and_the_act_is_done(seller: Actor, owner) -> None:
+    product = making.draft(seller)["id"]
+
+    assert service.submit_product(seller, UUID(product), once=UNREAD).result is None
+
+    assert owner.execute("select state from product where id = %s", (product,)).fetchone() == ("submitted",)
 
 
 @pytest.mark.parametrize("admitted_on", [None, today() + timedelta(days=1)])
