@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields, validate
 
 from marketplace.channels.schemas import MAX_LINES
-from marketplace.web.schemas import InSchema, quantity, text
+from marketplace.web.schemas import InSchema, integer, quantity, text
 
 LONGEST_HOURS = 366 * 24
 
@@ -41,7 +41,7 @@ class SandboxSendIn(InSchema):
 class SandboxClockIn(InSchema):
     """Forward only, for every channel of the sandbox."""
 
-    hours = fields.Integer(required=True, validate=validate.Range(1, LONGEST_HOURS))
+    hours = integer(1, LONGEST_HOURS)
 
 
 class SandboxClockOut(Schema):

@@ -195,6 +195,8 @@ def test_the_clock_moves_in_the_sandbox_alone_and_silent_sellers_lose_the_order(
     with site.app_context():
         before = clock.now()
 
+    for hours in (1.5, "24", True, 0):
+        program.post("/test/clock", {"hours": hours}, 422)
     moved = program.post("/test/clock", {"hours": 15 * 24})
 
     ahead = datetime.fromisoformat(moved["now"]) - datetime.now(UTC)
