@@ -9,7 +9,7 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from marketplace.actors import Permission
-from marketplace.catalog import listing, queries, service
+from marketplace.catalog import listing, photos_api, queries, service
 from marketplace.catalog.schemas import (
     CategoriesOut,
     DayArgs,
@@ -37,7 +37,7 @@ from marketplace.web.edge import (
 from marketplace.web.schemas import PageArgs, ReasonIn, page_of
 
 blp = Blueprint("catalog", __name__, url_prefix="/api/v1", description="产品")
-blueprints = [blp]
+blueprints = [blp, *photos_api.blueprints]
 
 OWN, PAGE = OwnProductOut(), page_of(ProductOut)
 

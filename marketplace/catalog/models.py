@@ -168,6 +168,30 @@ class ProductCertification(Base):
     valid_until: Mapped[date | None]
 
 
+class ProductPhoto(Base):
+    """A photo that its seller shows with a product: two JPEGs of ours, named in the store by their hash.
+
+    `position` counts from 0 among those that are shown; one with `removed_at` is shown to nobody but can come back.
+    """
+
+    __tablename__ = "product_photo"
+    __table_args__ = (sa.Index("ix_product_photo_product", "product_id", "position"),)
+
+    id: Mapped[uuid_pk]
+    product_id: Mapped[UUID] = mapped_column(sa.ForeignKey("product.id"))
+    document_id: Mapped[UUID] = mapped_column(sa.ForeignKey("document.id"))
+    position: Mapped[int]
+    alt: Mapped[str]
+    large_sha256: Mapped[str] = mapped_column(index=True)
+    large_width: Mapped[int]
+    large_height: Mapped[int]
+    small_sha256: Mapped[str] = mapped_column(index=True)
+    small_width: Mapped[int]
+    small_height: Mapped[int]
+    added_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
+
+
 class Lot(Base):
     """A seller's batch of one product. Sold only when `released`; `best_before` bounds the delivery day."""
 

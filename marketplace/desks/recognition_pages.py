@@ -10,7 +10,7 @@ from flask_babel import gettext
 from marshmallow import fields, validate
 
 from marketplace.actors import Permission
-from marketplace.catalog import queries, service
+from marketplace.catalog import photos, queries, service
 from marketplace.catalog.states import ProductState
 from marketplace.database import db
 from marketplace.desks import recognition_views as views
@@ -72,6 +72,11 @@ def _question(product_id: UUID, act: str) -> str:
         before=before,
         changed=views.changes(now, before),
         act=act,
+        photos=[
+            p
+            for p in photos.photos_view(db.session(), current_actor(), product_id)["items"]
+            if not p["removed_at"]
+        ],
     )
 
 

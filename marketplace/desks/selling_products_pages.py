@@ -10,7 +10,7 @@ from flask_babel import gettext
 from marshmallow import fields, validate
 
 from marketplace.actors import Permission
-from marketplace.catalog import queries, service
+from marketplace.catalog import photos, queries, service
 from marketplace.catalog.queries import OWN_SORTS
 from marketplace.catalog.rules import MAX_CERTIFICATIONS, MAX_STEPS
 from marketplace.catalog.schemas import OwnFilter, ProductIn, ProductPatch
@@ -94,7 +94,12 @@ def new_product() -> Shown:
 def product(product_id: UUID) -> Shown:
     """One product, why the office sent it back, and what may be done with it."""
     view = views.product_page(db.session(), current_actor(), product_id)
-    return page("selling/product.html", product=view, taxes=_taxes())
+    shown = [
+        p
+        for p in photos.photos_view(db.session(), current_actor(), product_id)["items"]
+        if not p["removed_at"]
+    ]
+    return page("selling/product.html", product=view, taxes=_taxes(), photos=shown)
 
 
 @blp.route("/sell/products/<uuid:product_id>/edit", methods=["GET", "POST"])

@@ -16,6 +16,7 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from marketplace.catalog import listing, queries, rules
+from marketplace.catalog import photos as pictures
 from marketplace.catalog.listing import Filters
 from marketplace.clock import today
 from marketplace.config import Settings
@@ -107,6 +108,7 @@ def catalogue() -> Shown:
         next=found["next"],
         briefs=views.lots_in_brief(session, ids, wished.filters.deliver_on or today()),
         places=views.places(session, wished.filters.q) if wished.filters.q else [],
+        covers=pictures.covers(session, ids),
         sign_of=sign_of,
     )
 
@@ -172,6 +174,7 @@ def product(product_id: UUID) -> str:
         else tier_for([(low, fen) for low, fen in pairs], need.quantity)[1] * need.quantity,
         lot_notes=views.lot_notes(session, [lot["trace_code"] for lot in found["lots"]]),
         proofs=brief.get(found["id"], {}).get("proofs", []),
+        photos=pictures.shown(session, product_id),
         reason=views.why_not_counted(session, found),
         seller=house.seller(session, UUID(found["seller"]["id"])),
         sign=sign_of(found["category"]["code"], found["family"]),
@@ -240,6 +243,7 @@ def seller(seller_id: UUID) -> str:
         products=goods["items"],
         more=goods["next"] is not None,
         briefs=views.lots_in_brief(session, [item["id"] for item in goods["items"]], today()),
+        covers=pictures.covers(session, [item["id"] for item in goods["items"]]),
         sign_of=sign_of,
     )
 
@@ -261,6 +265,7 @@ def county(code: str) -> str:
         products=goods["items"],
         more=goods["next"] is not None,
         briefs=views.lots_in_brief(session, [item["id"] for item in goods["items"]], today()),
+        covers=pictures.covers(session, [item["id"] for item in goods["items"]]),
         sign_of=sign_of,
     )
 

@@ -175,6 +175,9 @@ def revoke_token() -> None:
 
 
 def _forbid_shared_caches(response: Response) -> Response:
+    if response.cache_control.immutable:
+        # Bytes under the name of their content: the same for everybody who may see them at all.
+        return response
     actor = g.get("actor")
     if isinstance(actor, Actor) and actor.user_id is not None:
         if actor.door is Door.WEB:

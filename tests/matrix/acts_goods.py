@@ -80,6 +80,48 @@ def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"product_id": t.product("recognised")}, REASON)
 
 
+# Photos of a product.
+
+
+def _with_photo(t: Tenant, product: str = "") -> dict[str, str]:
+    product = product or t.product()
+    body = {"document_id": t.world.photo(t.seller), "alt": t.word("photo")}
+    shown = t.world.post(t.seller, f"/products/{product}/photos", body)["items"]
+    return {"product_id": product, "photo_id": str(shown[-1]["id"])}
+
+
+@act("product_photos.list_photos", by="buyer", sees=set())
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared({"product_id": t.kept("draft", t.product)})
+
+
+@act("product_photos.list_my_photos", by="seller", sees=SELLER | OFFICE)
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared({"product_id": t.kept("draft with a photo", lambda: _with_photo(t)["product_id"])})
+
+
+@act("product_photos.add_photo", by="seller", sees=SELLER, changed=given(alt="另一句话"))
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared({"product_id": t.product()}, {"document_id": t.world.photo(t.seller), "alt": "一箱苹果"})
+
+
+@act("product_photos.edit_photo", by="seller", sees=SELLER, changed=given(alt="另一句话"))
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared(_with_photo(t), {"alt": "一箱苹果"})
+
+
+@act("product_photos.remove_photo", by="seller", sees=SELLER)
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared(_with_photo(t))
+
+
+@act("product_photos.restore_photo", by="seller", sees=SELLER)
+def _(t: Tenant, user: str) -> Prepared:
+    found = _with_photo(t)
+    t.world.post(t.seller, f"/products/{found['product_id']}/photos/{found['photo_id']}/remove")
+    return Prepared(found)
+
+
 # Lots and what is known of them.
 
 

@@ -54,6 +54,7 @@ PARAMETERS: Mapping[str, str | Act] = {
     "notice_id": Act(_notice, "manager", frozenset({"manager", "principal"})),
     "order_id": "orders.show_order",
     "payment_id": "payments.get_payment",
+    "photo_id": "product_photos.edit_photo",
     "product_id": "catalog.show_my_product",
     "purchase_id": "orders.show_purchase",
     "request_id": "changes.refuse_change",
@@ -68,6 +69,8 @@ VALUES: Mapping[str, Any] = {
     # Offices see every channel; of a seller's it is tests/desks/test_channels_pages.py.
     "channel_id": "00000000-0000-7000-8000-000000000000",
     "code": "620826",
+    # A picture's address is its hash; who sees which is in tests/catalog/test_photos.py.
+    "digest": "0" * 64,
     "filename": "look.css",
     # A channel's own: tests/channels/test_keys.py has the other channel's.
     "key_id": "00000000-0000-7000-8000-000000000000",

@@ -19,6 +19,7 @@ import psycopg
 import pyotp
 from flask import Flask
 from flask.testing import FlaskClient
+from PIL import Image
 from werkzeug.test import TestResponse
 
 from marketplace.journal.checkpoints import make_key
@@ -178,6 +179,16 @@ class World:
     def file(self, words: str) -> tuple[str, bytes]:
         """A small PDF (name, bytes) that no other one equals."""
         return f"{words}.pdf", PDF.replace(b"1 0 obj", b"%" + words.encode() + b"\n1 0 obj")
+
+    def photo(self, user: str) -> str:
+        """A picture that no other one equals, stored by `user`; its id."""
+        target = io.BytesIO()
+        number = self.number()
+        Image.new("RGB", (300, 300), (number % 256, number // 256 % 256, 7)).save(target, "PNG")
+        form = {"kind": "photo", "file": ("photo.png", target.getvalue())}
+        answer = self.call(user, "POST", "/documents", form=form)
+        assert answer.status_code == 201, answer.get_data(as_text=True)
+        return str(answer.get_json()["id"])
 
     def upload(self, user: str, kind: str, words: str) -> str:
         answer = self.call(user, "POST", "/documents", form={"kind": kind, "file": self.file(words)})
