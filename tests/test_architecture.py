@@ -281,6 +281,18 @@ def test_no_error_is_caught_without_being_named() -> None:
     assert wrong == []
 
 
+def test_patterns_of_schemas_hold_the_whole_text() -> None:
+    """A pattern is matched at the beginning alone, and $ lets a line end follow."""
+    wrong = [
+        f"{short(path)}: {node.args[0].value}"
+        for path in sources()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "validate.Regexp"
+        if isinstance(node.args[0], ast.Constant) and not str(node.args[0].value).endswith(r"\Z")
+    ]
+    assert wrong == []
+
+
 def test_every_exception_to_a_rule_is_still_needed() -> None:
     lists = (
         EDGES_BESIDE_THE_NAMES, FLASK_ALLOWED, DECIMAL_ALLOWED, BROAD_EXCEPT_ALLOWED, BASE_EXCEPTION_ALLOWED,

@@ -7,7 +7,7 @@ from marshmallow import Schema, fields, validate
 from marketplace.paging import DEFAULT_LIMIT, MAX_LIMIT
 from marketplace.web.schemas import InSchema
 
-_KIND = validate.Regexp(r"^[a-z_]+\.(\*|[a-z_]+)$", error="要写成 order.shipped 或 order.*")
+_KIND = validate.Regexp(r"\A[a-z_]+\.(\*|[a-z_]+)\Z", error="要写成 order.shipped 或 order.*")
 
 
 class PartnerEventArgs(InSchema):

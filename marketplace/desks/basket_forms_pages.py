@@ -55,7 +55,7 @@ class LineDraft(InSchema):
     unit = fields.String(load_default=amounts.PACK, validate=validate.OneOf(amounts.UNITS))
     deliver_on = fields.Date()
     funding_source = fields.String(validate=validate.OneOf(FUNDS))
-    seen_fen = fields.String(validate=validate.Regexp(r"\d{1,15}"))
+    seen_fen = fields.String(validate=validate.Regexp(r"\A[0-9]{1,15}\Z"))
     grams = integer(1, MAX_GRAMS, required=False)
 
 

@@ -15,7 +15,9 @@ FUNDS = ["财政预算", "学生伙食费", "营养改善计划补助", "公用�
 
 class DeliverToIn(InSchema):
     name = text(50)
-    phone = fields.String(required=True, validate=validate.Regexp(r"^[0-9+\- ]{5,20}$", error="电话只写数字"))
+    phone = fields.String(
+        required=True, validate=validate.Regexp(r"\A[0-9+\- ]{5,20}\Z", error="电话只写数字")
+    )
     address = text(200)
 
 

@@ -144,6 +144,18 @@ def test_a_quantity_that_is_none_is_told_at_its_field_and_kept(buyer: Person, te
     assert 'value="王芳"' in page
 
 
+@pytest.mark.parametrize("seen", ["0001-01-01", "12 元", "９９", "1" * 16])
+def test_a_seen_price_that_is_none_buys_nothing(
+    buyer: Person, teller: Teller, owner: psycopg.Connection, seen: str
+) -> None:
+    goods = product(teller)
+    before = count(owner, "purchase")
+    form = {**filled(goods, goods["min_order_quantity"], _once="d" * 32), "lines-0-seen_fen": seen}
+    answer = buyer.send("/buy/basket/submit", form)
+    assert answer.status_code == 422
+    assert count(owner, "purchase") == before
+
+
 def test_a_basket_is_submitted_once_and_emptied(
     buyer: Person, teller: Teller, owner: psycopg.Connection
 ) -> None:
