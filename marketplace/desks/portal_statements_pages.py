@@ -22,7 +22,7 @@ from marketplace.channels.statement_schemas import (
     StatementTransferIn,
 )
 from marketplace.database import db
-from marketplace.desks import statements_views
+from marketplace.desks import statements_sheet_pages
 from marketplace.unit_of_work import retrying
 from marketplace.web.attachments import attachment
 from marketplace.web.edge import current_actor, requires
@@ -43,22 +43,22 @@ class DayArgs(InSchema):
 @requires(Permission.CHANNEL_STATEMENTS)
 def listed() -> Shown:
     """The channel's statements, one for each seller and period, and the daily file."""
-    wish = read_query(statements_views.StatementArgs())
+    wish = read_query(statements_sheet_pages.StatementArgs())
     sheet = request.args.get("format") == "xlsx"
     limit = MAX_ROWS if sheet else 24
     found = statement_views.list_statements(db.session(), current_actor(), limit=limit, **wish)
     if sheet:
-        return statements_views.heads_sheet(found["items"])
-    return page("statements/list.html", listed=found, wish=wish, last_day=statements_views.last_day())
+        return statements_sheet_pages.heads_sheet(found["items"])
+    return page("statements/list.html", listed=found, wish=wish, last_day=statements_sheet_pages.last_day())
 
 
 @blp.route("/statements/<uuid:statement_id>", methods=["GET"])
 @requires(Permission.CHANNEL_STATEMENTS)
 def one(statement_id: UUID) -> Shown:
     """One statement: its lines, what is disputed, whose turn it is."""
-    view = statements_views.one(db.session(), current_actor(), statement_id)
+    view = statements_sheet_pages.one(db.session(), current_actor(), statement_id)
     if request.args.get("format") == "xlsx":
-        return statements_views.lines_sheet(view)
+        return statements_sheet_pages.lines_sheet(view)
     return page("statements/one.html", row=view)
 
 
@@ -73,8 +73,8 @@ def dispute(statement_id: UUID, line_id: UUID) -> Shown:
         once = page_once(".one", statement_id=statement_id)
         reply = statement_disputes.raise_dispute(current_actor(), statement_id, once=once, **given)
         return done(reply, gettext("异议已提出，等对方答复"))
-    view = statements_views.one(db.session(), current_actor(), statement_id)
-    return page("statements/dispute.html", row=view, line=statements_views.line_of(view, line_id))
+    view = statements_sheet_pages.one(db.session(), current_actor(), statement_id)
+    return page("statements/dispute.html", row=view, line=statements_sheet_pages.line_of(view, line_id))
 
 
 @blp.route("/statements/<uuid:statement_id>/disputes/<uuid:dispute_id>", methods=["GET", "POST"])
@@ -90,8 +90,10 @@ def answer(statement_id: UUID, dispute_id: UUID) -> Shown:
             current_actor(), statement_id, dispute_id, once=once, **given
         )
         return done(reply, gettext("异议已答复"))
-    view = statements_views.one(db.session(), current_actor(), statement_id)
-    return page("statements/answer.html", row=view, dispute=statements_views.dispute_of(view, dispute_id))
+    view = statements_sheet_pages.one(db.session(), current_actor(), statement_id)
+    return page(
+        "statements/answer.html", row=view, dispute=statements_sheet_pages.dispute_of(view, dispute_id)
+    )
 
 
 @blp.route("/statements/<uuid:statement_id>/agree", methods=["GET", "POST"])
@@ -104,7 +106,7 @@ def agree(statement_id: UUID) -> Shown:
         once = page_once(".one", statement_id=statement_id)
         return done(statements.agree_statement(current_actor(), statement_id, once=once), gettext("已同意"))
     return page(
-        "statements/agree.html", row=statements_views.one(db.session(), current_actor(), statement_id)
+        "statements/agree.html", row=statements_sheet_pages.one(db.session(), current_actor(), statement_id)
     )
 
 
@@ -119,8 +121,8 @@ def transfer(statement_id: UUID) -> Shown:
         once = page_once(".one", statement_id=statement_id)
         reply = statement_paying.declare_transfer(current_actor(), statement_id, once=once, **given)
         return done(reply, gettext("付款已登记，等供应商确认到账"))
-    view = statements_views.one(db.session(), current_actor(), statement_id)
-    return page("statements/pay.html", row=view, account=statements_views.payee(db.session(), view))
+    view = statements_sheet_pages.one(db.session(), current_actor(), statement_id)
+    return page("statements/pay.html", row=view, account=statements_sheet_pages.payee(db.session(), view))
 
 
 @blp.route("/reconciliation", methods=["GET"])

@@ -11,7 +11,7 @@ from marketplace.actors import Permission
 from marketplace.channels import statement_disputes, statement_paying, statement_views, statements
 from marketplace.channels.statement_schemas import StatementAnswerIn, StatementDisputeIn, StatementSettleIn
 from marketplace.database import db
-from marketplace.desks import statements_views
+from marketplace.desks import statements_sheet_pages
 from marketplace.unit_of_work import retrying
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, read_query
@@ -52,19 +52,19 @@ def one(statement_id: UUID) -> Shown:
 
 
 def _listed() -> Shown:
-    wish = read_query(statements_views.StatementArgs())
+    wish = read_query(statements_sheet_pages.StatementArgs())
     sheet = request.args.get("format") == "xlsx"
     limit = MAX_ROWS if sheet else 24
     found = statement_views.list_statements(db.session(), current_actor(), limit=limit, **wish)
     if sheet:
-        return statements_views.heads_sheet(found["items"])
+        return statements_sheet_pages.heads_sheet(found["items"])
     return page("statements/list.html", listed=found, wish=wish, last_day=None)
 
 
 def _one(statement_id: UUID) -> Shown:
-    view = statements_views.one(db.session(), current_actor(), statement_id)
+    view = statements_sheet_pages.one(db.session(), current_actor(), statement_id)
     if request.args.get("format") == "xlsx":
-        return statements_views.lines_sheet(view)
+        return statements_sheet_pages.lines_sheet(view)
     return page("statements/one.html", row=view)
 
 
@@ -79,8 +79,8 @@ def dispute(statement_id: UUID, line_id: UUID) -> Shown:
         once = page_once(".one", statement_id=statement_id)
         reply = statement_disputes.raise_dispute(current_actor(), statement_id, once=once, **given)
         return done(reply, gettext("异议已提出，等对方答复"))
-    view = statements_views.one(db.session(), current_actor(), statement_id)
-    return page("statements/dispute.html", row=view, line=statements_views.line_of(view, line_id))
+    view = statements_sheet_pages.one(db.session(), current_actor(), statement_id)
+    return page("statements/dispute.html", row=view, line=statements_sheet_pages.line_of(view, line_id))
 
 
 @selling.route("/<uuid:statement_id>/disputes/<uuid:dispute_id>", methods=["GET", "POST"])
@@ -96,8 +96,10 @@ def answer(statement_id: UUID, dispute_id: UUID) -> Shown:
             current_actor(), statement_id, dispute_id, once=once, **given
         )
         return done(reply, gettext("异议已答复"))
-    view = statements_views.one(db.session(), current_actor(), statement_id)
-    return page("statements/answer.html", row=view, dispute=statements_views.dispute_of(view, dispute_id))
+    view = statements_sheet_pages.one(db.session(), current_actor(), statement_id)
+    return page(
+        "statements/answer.html", row=view, dispute=statements_sheet_pages.dispute_of(view, dispute_id)
+    )
 
 
 @selling.route("/<uuid:statement_id>/agree", methods=["GET", "POST"])
@@ -110,7 +112,7 @@ def agree(statement_id: UUID) -> Shown:
         once = page_once(".one", statement_id=statement_id)
         return done(statements.agree_statement(current_actor(), statement_id, once=once), gettext("已同意"))
     return page(
-        "statements/agree.html", row=statements_views.one(db.session(), current_actor(), statement_id)
+        "statements/agree.html", row=statements_sheet_pages.one(db.session(), current_actor(), statement_id)
     )
 
 
@@ -125,5 +127,5 @@ def settle(statement_id: UUID) -> Shown:
         once = page_once(".one", statement_id=statement_id)
         reply = statement_paying.settle_statement(current_actor(), statement_id, once=once, **given)
         return done(reply, gettext("已确认到账，结算单结清"))
-    view = statements_views.one(db.session(), current_actor(), statement_id)
+    view = statements_sheet_pages.one(db.session(), current_actor(), statement_id)
     return page("statements/pay.html", row=view, account=None)

@@ -24,6 +24,8 @@ from marketplace.web.schemas import InSchema
 from marketplace.web.sheets import Column, sheet_response
 from marketplace.web.words import word
 
+blueprints: list[Any] = []
+
 _OPEN = (StatementState.ISSUED.value, StatementState.DISPUTED.value)
 
 HEADS = (
