@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from marketplace.accounts.models import Organisation, User
 from marketplace.actors import ROLE_PERMISSIONS, Permission
 from marketplace.catalog.models import Lot, Product
+from marketplace.channels.consignment_models import Consignment
 from marketplace.channels.webhook_models import WebhookEndpoint
 from marketplace.clock import SHANGHAI, now
 from marketplace.journal.models import Fact, Seal
@@ -150,7 +151,7 @@ class _Subject:
         table: Any = {
             "purchase": Purchase, "order": Order, "invoice": Invoice, "payment": Payment, "product": Product,
             "lot": Lot, "declaration": Declaration, "organisation": Organisation,
-            "webhook": WebhookEndpoint,
+            "webhook": WebhookEndpoint, "consignment": Consignment,
         }.get(row.subject_type)  # fmt: skip
         if table is not None:
             self.thing = session.get(table, row.subject_id)
@@ -179,6 +180,8 @@ class _Subject:
                 return [thing.buyer_id]
             case To.SELLER:
                 return [thing.seller_id]
+            case To.CHANNEL:
+                return [thing.channel_id]
             case To.DECIDER:
                 return [thing.for_agency_id or thing.buyer_id]
             case To.OWN:

@@ -23,6 +23,7 @@ class To(StrEnum):
     # The agency that decides a purchase: the buyer itself, or the one a contractor buys for.
     DECIDER = "decider"
     OWN = "own"
+    CHANNEL = "channel"
     OTHER_SIDE = "other_side"
     OFFICES = "offices"
     HURT_BUYERS = "hurt_buyers"
@@ -90,6 +91,10 @@ STEPS: Mapping[str, Sequence[Step]] = {
     "change_request.refused": (
         Close("change", each_order=True), Raise("change_refused", To.BUYER, P.CHANNEL_KEYS, each_order=True, news=True),
     ),
+    # Goods on their way to a channel's shop wait to be counted there.
+    "consignment.sent": (Raise("take_over", To.CHANNEL, P.CHANNEL_SALES),),
+    "consignment.taken_over": (Close("take_over"), Raise("taken_over", To.SELLER, P.ORDER_SHIP, news=True)),
+    "consignment.cancelled": (Close("take_over"),),
     "order.shipped": (Close("ship", when="all_shipped"), Raise("accept", To.BUYER, P.ORDER_ACCEPT)),
     "order.accepted": (
         Close("accept", when="complete"),

@@ -42,6 +42,12 @@ TEXTS: Mapping[str, Text] = {
     "change": Text(N_("渠道申请改订单%(number)s，请答复"), "selling_changes.requests"),
     "change_agreed": Text(N_("供应商同意改订单%(number)s"), *_ORDER),
     "change_refused": Text(N_("供应商不同意改订单%(number)s，请看原因"), *_ORDER),
+    "take_over": Text(
+        N_("代销送货单%(number)s在路上，到货请点收"), "portal_stock.take_over", "consignment_id"
+    ),
+    "taken_over": Text(
+        N_("门店已接收代销送货单%(number)s，请看收了多少"), "consignment_pages.shown", "consignment_id"
+    ),
     "accept": Text(N_("订单%(number)s已发货，到货后请验收"), *_ORDER),
     "invoice": Text(N_("订单%(number)s已验收，请开发票"), *_ORDER),
     "returns": Text(N_("订单%(number)s有拒收的货，请登记处理"), *_ORDER),

@@ -42,6 +42,7 @@ CHANNEL_WORDS: Mapping[str, Mapping[str, str]] = {
         "payment.*": N_("付款"),
         "lot.*": N_("批次停售与召回"),
         "channel.*": N_("协议、价格与上下架"),
+        "consignment.*": N_("代销送货"),
         "statement.*": N_("结算单"),
     },
     "sales_report": {

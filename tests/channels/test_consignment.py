@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from flask import Flask
 
 from marketplace.journal.sealing import Sealer
+from marketplace.notices.following import follow
 from tests.channels.partner import Program
 from tests.channels.sending import SHOP, Sender
+from tests.desks.trading import Visitor
 
 Stock = dict[tuple[str, str], tuple[int, int]]
 
@@ -196,6 +199,49 @@ def test_the_channel_reads_in_its_feed_what_was_sent_and_taken_over(trade: Trade
     assert mine[0]["data"]["number"] == sent["number"]
     assert mine[1]["data"]["lines"][0]["accepted"] == 1
     assert "moves" not in mine[0]["data"]
+
+
+def test_goods_on_the_way_wait_in_the_channels_inbox_until_they_are_taken_over(trade: Trade) -> None:
+    sent, back = trade.sender.send(1), trade.sender.send(1)
+
+    def notices() -> list[tuple[str, str, bool]]:
+        with trade.app.app_context():
+            Sealer().seal_pending()
+            while follow():
+                pass
+        rows = trade.owner.execute(
+            "select n.topic, o.code, n.done_at is not null from notice n"
+            " join organisation o on o.id = n.organisation_id where n.subject_id = any(%s) order by n.id",
+            [[sent["id"], back["id"]]],
+        )
+        return [(topic, code, ended) for topic, code, ended in rows]
+
+    assert notices() == [("take_over", "ORG-CH-WQ", False)] * 2
+    trade.program.post(f"/consignments/{sent['id']}/take-over", {})
+    trade.sender.teller.ask("POST", f"/consignments/{back['id']}/cancel", trade.sender.seller)
+    assert notices() == [("take_over", "ORG-CH-WQ", True)] * 2 + [("taken_over", "ORG-COOP-01", False)]
+    inbox = Visitor(trade.app, trade.sender.seller).get("/notices")
+    assert f"门店已接收代销送货单{sent['number']}，请看收了多少" in inbox
+
+
+def test_one_consignment_is_taken_over_once_and_lots_in_any_order_lock_nobody_out(trade: Trade) -> None:
+    twice = trade.sender.send(1)
+    others = [trade.sender.send(*packs) for packs in ((2, 3), (3, 2))]
+    lines = [line["trace_code"] for line in others[0]["lines"]]
+    body = trade.sender.body(1, 1)
+    body["lines"] = [{"trace_code": code, "quantity": 1} for code in reversed(lines)]
+    others.append(trade.sender.teller.ask("POST", "/consignments", trade.sender.seller, body))
+    wanted = [twice["id"], *(row["id"] for row in others), twice["id"]]
+
+    def take(consignment_id: str) -> int:
+        client = trade.app.test_client()
+        address = f"/partner/v1/consignments/{consignment_id}/take-over"
+        return client.post(address, json={}, headers=trade.program.headers).status_code
+
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        answers = list(pool.map(take, wanted))
+    assert sorted(answers[:1] + answers[-1:]) == [200, 409]
+    assert answers[1:-1] == [200, 200, 200]
 
 
 # Tampering by the owner of the tables, what takes it back, and what verify says of it.
