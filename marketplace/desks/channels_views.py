@@ -21,6 +21,7 @@ from marketplace.channels import catalogue
 from marketplace.channels.consignment_models import SalesReport, SalesReportLine
 from marketplace.channels.models import ChannelItem, ChannelPair, PartnerOrder
 from marketplace.clock import SHANGHAI
+from marketplace.desks.sources import public_source
 from marketplace.errors import NotFound
 from marketplace.orders.models import Order
 from marketplace.orders.queries import order_scope
@@ -123,7 +124,7 @@ def district_pairs(session: Session) -> dict[UUID, list[dict[str, str]]]:
         .order_by(ChannelPair.channel_id, ChannelPair.county_code)
     ):  # fmt: skip
         found.setdefault(row.channel_id, []).append(
-            {"district": row.district, "county": row.county, "source": row.source}
+            {"district": row.district, "county": row.county, "source": public_source(row.source)}
         )
     return found
 
