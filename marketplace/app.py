@@ -10,7 +10,7 @@ from flask_migrate import Migrate
 
 from marketplace import models as _tables  # noqa: F401
 from marketplace.config import Settings, from_environment, sandbox_of
-from marketplace.database import Base, db, engine_options
+from marketplace.database import READS, Base, db, engine_options, reading_options
 from marketplace.registration import register_commands, register_edges, register_projections
 from marketplace.sandbox import SandboxDoor, tell_time
 
@@ -26,6 +26,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         SETTINGS=settings,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
+        SQLALCHEMY_BINDS={READS: reading_options(settings)},
         MAX_CONTENT_LENGTH=settings.max_upload_bytes + 100_000,
         MAX_FORM_MEMORY_SIZE=1_000_000,
         MAX_FORM_PARTS=1_000,

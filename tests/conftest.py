@@ -131,7 +131,8 @@ def dispose(app: Flask) -> None:
 
     with app.app_context():
         db.session.remove()
-        db.engine.dispose()
+        for engine in db.engines.values():
+            engine.dispose()
 
 
 @pytest.fixture(scope="session")

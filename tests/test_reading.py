@@ -43,6 +43,17 @@ def test_a_read_leaves_its_connection_fit_for_transactions(owner: psycopg.Connec
         assert connection.scalar(sa.text("select count(*) from category")) > 0
 
 
+def test_what_is_prepared_for_reads_outlives_the_transactions_of_others() -> None:
+    text = "select $1::bigint + 2"
+    for number in (1, 2):
+        assert reading.fetch_text(text, (number,)) == [(number + 2,)]
+        db.session().execute(sa.text("select 1"))
+        db.session.rollback()
+
+    planned = "select generic_plans, custom_plans from pg_prepared_statements where statement = $1"
+    assert reading.fetch_text(planned, (text,)) == [(2, 0)]
+
+
 def test_a_refused_statement_keeps_its_connection() -> None:
     before = reading.fetch_text("select pg_backend_pid()", ())
 
