@@ -12,8 +12,25 @@
     if (form.dataset.sent === "yes") { event.preventDefault(); return; }
     form.dataset.sent = "yes";
     window.setTimeout(function () { form.dataset.sent = ""; }, 5000);
+    busy(form);
   });
+  /* What takes longer than a blink says that it is under way, and that a file travels. */
+  var waiting = null;
+  function busy(form) {
+    var files = Array.prototype.some.call(form.querySelectorAll("input[type=file]"), function (each) {
+      return each.files && each.files.length > 0;
+    });
+    window.clearTimeout(waiting);
+    waiting = window.setTimeout(function () {
+      var said = document.createElement("p");
+      said.className = "busy"; said.setAttribute("role", "status");
+      document.body.appendChild(said);
+      said.textContent = files ? document.body.dataset.busyFile : document.body.dataset.busy;
+    }, 400);
+  }
   window.addEventListener("pageshow", function () {
+    window.clearTimeout(waiting);
+    document.querySelectorAll("p.busy").forEach(function (said) { said.remove(); });
     document.querySelectorAll("form[data-sent]").forEach(function (form) { form.dataset.sent = ""; });
   });
 

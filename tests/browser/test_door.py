@@ -33,3 +33,13 @@ def test_signing_out_ends_the_session(person: Person, browser_site: Site) -> Non
     page.click("text=退出登录")
     page.goto(f"{browser_site.base}/desk")
     assert page.url.endswith("/sign-in")
+
+
+def test_an_act_that_takes_its_time_says_that_it_is_under_way(person: Person, browser_site: Site) -> None:
+    page = person()
+    page.goto(f"{browser_site.base}/sign-in")
+    # As the browser tells of it; nothing is sent, so the answer never comes.
+    page.evaluate("document.querySelector('main form').dispatchEvent(new Event('submit', {bubbles: true}))")
+    assert page.inner_text("p.busy[role=status]") == "正在提交……"
+    page.evaluate("window.dispatchEvent(new Event('pageshow'))")
+    assert page.query_selector("p.busy") is None
