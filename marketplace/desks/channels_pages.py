@@ -36,6 +36,11 @@ COLUMNS = (
 )
 
 
+YEAR_BASIS = N_(
+    "口径：渠道的订单按下单月份，取消和过期的不算，金额为含税货款，不含运费；门店代销按销售日报，冲红已减。"
+)
+
+
 class YearArgs(InSchema):
     year = fields.Integer(load_default=lambda: today().year, validate=validate.Range(2000, 2100))
 
@@ -62,10 +67,27 @@ def listed() -> Shown:
     """Every channel: its pairs, what is agreed, and what it bought and sold in a year."""
     year = read_query(YearArgs())["year"]
     rows = channels_views.channels_of_office(db.session(), current_actor(), year)
+    if request.args.get("format") == "xlsx":
+        return _year_sheet(rows, year)
     drawn = [(r["name"], r["year"]["ordered_fen"] + r["year"]["sold_fen"]) for r in rows]
     total = channels_views.total([r["year"] for r in rows])
     chart = _bars(drawn, gettext("%(year)s年各渠道销售，万元", year=year), "zh-Hans")
     return page("channels/list.html", rows=rows, year=year, total=total, chart=chart)
+
+
+def _year_sheet(rows: list[dict[str, Any]], year: int) -> Response:
+    columns = [
+        Column("name", gettext("渠道"), width=36), Column("paired", gettext("对口"), width=32),
+        Column("year.orders", gettext("订单"), "count"), Column("year.ordered_fen", gettext("订单货款（元）"), "yuan"),
+        Column("year.accepted_fen", gettext("已验收（元）"), "yuan"),
+        Column("year.sold_fen", gettext("门店代销（元）"), "yuan"),
+    ]  # fmt: skip
+    told = [
+        {**row, "paired": "、".join(f"{pair['district']}–{pair['county']}" for pair in row["pairs"])}
+        for row in rows
+    ]
+    basis = [gettext(YEAR_BASIS)]
+    return sheet_response(gettext("%(year)s年天津渠道", year=year), columns, told, basis)
 
 
 @blp.route("/channels/<uuid:channel_id>", methods=["GET"])

@@ -49,6 +49,10 @@ def test_the_office_reads_pairs_agreements_and_sales_with_a_chart(
     total = sum(order["goods_fen"] for order in orders)
     month = f"{address}/orders?year={today().year}&amp;month={today().month}"
     assert f'<td class="num"><a href="{month}">2</a></td>' in one
+    sheet = sheet_rows(office.client.get("/channels?format=xlsx").data)
+    heads = next(row for row in sheet if "渠道" in row)
+    assert heads == ["渠道", "对口", "订单", "订单货款（元）", "已验收（元）", "门店代销（元）"]
+    assert len(sheet) > sheet.index(heads) + 1
     rows = sheet_rows(office.client.get(f"{month.replace('&amp;', '&')}&format=xlsx").data)
     assert len(rows) == 4 + len(orders)
     assert sum(round(float(row[4]) * 100) for row in rows[-2:]) == total
