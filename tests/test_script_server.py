@@ -157,6 +157,9 @@ def test_it_comes_up_stops_whole_and_comes_up_again_quickly(copy: Copy) -> None:
     first = Site(copy)
     try:
         first.ready(300)
+        told = first.log.read_text()
+        assert "\nproducts: 65\n" in told
+        assert told.index("products: 65") < told.index("Demo accounts:") < told.index("The marketplace is up")
         page = first.get("/")
         assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
         assert first.get("/api/v1/products").json()["items"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 import sqlalchemy as sa
 from flask import Flask
@@ -44,14 +46,19 @@ def register(app: Flask) -> None:
 
 
 def _load(quiet: bool, reference_only: bool) -> None:
+    # Beside what was asked for: the accounts alone are what this command prints.
+    progress = sys.stderr
     for name, acts in missing(real_only=reference_only):
-        if quiet or not acts:
-            for act in acts:
-                act()
+        if not quiet and acts and progress.isatty():
+            with click.progressbar(length=len(acts), label=f"{name:<18}", file=progress) as bar:
+                for act in acts:
+                    act()
+                    bar.update(1)
             continue
-        with click.progressbar(acts, label=f"{name:<18}") as bar:
-            for act in bar:
-                act()
+        if not quiet and acts:
+            click.echo(f"{name}: {len(acts)}", err=True)
+        for act in acts:
+            act()
 
 
 def demo_logins() -> list[str]:
