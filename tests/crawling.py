@@ -28,6 +28,8 @@ SPOKEN = ("alt", "title", "placeholder", "aria-label")
 CHINESE_ALONE = ("api_docs", "partner_api_docs", "problem_")
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 # Addresses of one page with other arguments look alike: so many of each are opened.
+# Ends the name of a page that came as a workbook.
+WORKBOOK = " as a workbook"
 PER_ENDPOINT = 4
 MAX_PAGES = 400
 
@@ -123,8 +125,9 @@ def walk(app: Flask, client: FlaskClient, starts: Iterator[str] | list[str]) -> 
         if endpoint is None:
             found.broken.append(f"{origin} links to {path}, which is no page")
             continue
-        known = found.pages.setdefault(endpoint, [])
-        if len(known) >= PER_ENDPOINT:
+        workbook = "format=xlsx" in path
+        known = found.pages.setdefault(endpoint + WORKBOOK if workbook else endpoint, [])
+        if len(known) >= (1 if workbook else PER_ENDPOINT):
             continue
         known.append(path)
         opened += 1
@@ -135,6 +138,8 @@ def walk(app: Flask, client: FlaskClient, starts: Iterator[str] | list[str]) -> 
         if answer.status_code >= 400:
             found.broken.append(f"{origin} links to {path}: {answer.status_code}")
             continue
+        if workbook and answer.mimetype == "text/html":
+            found.broken.append(f"{origin} offers {path} as a workbook, which is a page")
         if answer.mimetype != "text/html":
             continue
         page = Page(answer.get_data(as_text=True))

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from marketplace.actors import Permission
 from marketplace.clock import today
 from marketplace.database import db
+from marketplace.desks.money_pages import wants_sheet
 from marketplace.desks.online_views import online_acts, online_turn, refundable_fen
 from marketplace.errors import NotFound
 from marketplace.payments import queries, service
@@ -24,11 +25,16 @@ from marketplace.payments.set_aside import count_set_aside, list_set_aside
 from marketplace.unit_of_work import Once, retrying
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form
+from marketplace.web.language import N_
 from marketplace.web.pages import page
+from marketplace.web.sheets import Column, sheet_response
 from marketplace.web.words import WORDS, chip, word
 
 blp = Blueprint("online", __name__)
 blueprints = [blp]
+
+HELD_BASIS = N_("口径：本账号可见的在线支付，已扣款、未退回、未登记结算的金额，按资金分录计算，最多列200笔。")
+ASIDE_BASIS = N_("口径：签名无误、状态为“已停下”的渠道通知，按收到的先后，最多列200条。")
 
 
 @blp.route("/payments/<uuid:payment_id>/pay", methods=["GET", "POST"])
@@ -96,10 +102,24 @@ def settlement() -> Shown:
     """What the gateway, or the supervised account behind it, still holds for sellers; each is settled from here."""
     rows = list_held(db.session(), queries.visible_payments(current_actor()))
     total = sum(row["held_fen"] for row in rows)
+    if wants_sheet():
+        columns = [
+            Column("number", gettext("付款单"), width=20),
+            Column("seller", gettext("供应商"), width=32),
+            Column("merchant_of_record", gettext("收款商户"), width=32),
+            Column("held_fen", gettext("代收金额（元）"), "yuan"),
+            Column("settled_at", gettext("到账时间"), "time", 18),
+        ]
+        return sheet_response(gettext("渠道结算"), columns, rows, [gettext(HELD_BASIS)])
     decides = current_actor().can(Permission.RECEIPT_RECORD)
     aside = count_set_aside(db.session()) if decides else 0
     return page(
-        "online/settlement.html", rows=rows, total_fen=total, merchant=merchant_of_record(), aside=aside
+        "online/settlement.html",
+        rows=rows,
+        total_fen=total,
+        merchant=merchant_of_record(),
+        aside=aside,
+        basis_text=gettext(HELD_BASIS),
     )
 
 
@@ -107,7 +127,21 @@ def settlement() -> Shown:
 @requires(Permission.PAYMENT_UPHOLD, Permission.RECEIPT_RECORD)
 def messages() -> Shown:
     """The gateway's messages that agree with nothing here; each is applied anew or ended."""
-    return page("online/messages.html", rows=_set_aside())
+    rows = _set_aside()
+    if wants_sheet():
+        for row in rows:
+            row["why_word"] = word("gateway_event_why", row["why"])
+            row["payment_number"] = row["payment"]["number"] if row["payment"] else None
+        columns = [
+            Column("received_at", gettext("收到时间"), "time", 18),
+            Column("event_id", gettext("通知编号"), width=32),
+            Column("kind", gettext("通知种类"), width=28),
+            Column("why_word", gettext("哪里对不上"), width=36),
+            Column("amount_fen", gettext("渠道报的金额（元）"), "yuan"),
+            Column("payment_number", gettext("付款单"), width=20),
+        ]
+        return sheet_response(gettext("对不上的渠道通知"), columns, rows, [gettext(ASIDE_BASIS)])
+    return page("online/messages.html", rows=rows, basis_text=gettext(ASIDE_BASIS))
 
 
 @blp.route("/settlement/messages/<int:number>", methods=["GET", "POST"])

@@ -87,7 +87,7 @@ def one(session: Session, actor: Actor, statement_id: UUID) -> dict[str, Any]:
         and view["seller_agreed_at" if side == "channel" else "channel_agreed_at"] is not None,
         "declared": view["state"] == StatementState.AGREED and view["paid_on"] is not None,
         "overdue": view["state"] != StatementState.SETTLED and view["due_on"] < today(),
-        "capitals": in_capitals(abs(view["total_fen"])),
+        "capitals": ("负" if view["total_fen"] < 0 else "") + in_capitals(abs(view["total_fen"])),
     }
 
 

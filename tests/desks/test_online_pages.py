@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 from marketplace.payments import jobs
+from tests.desks.spreadsheets import sheet_rows
 from tests.desks.test_money_pages import hidden
 from tests.desks.trading import SignIn, Trader, Visitor
 from tests.faults.gateway_double import Double, running_double
@@ -262,3 +263,11 @@ def test_messages_that_agree_with_nothing_wait_on_a_page_until_someone_decides(
     assert clerk.get("/settlement/messages").count("123.45") == 1
     office.post(f"/settlement/messages/{numbers[1]}", outcome="settled")
     assert "没有对不上的通知" in office.get("/settlement/messages")
+
+
+@pytest.mark.parametrize(
+    ("path", "title"), [("/settlement", "渠道结算"), ("/settlement/messages", "对不上的渠道通知")]
+)
+def test_both_lists_come_as_workbooks(app: Flask, path: str, title: str) -> None:
+    answer = Visitor(app, "settlement.clerk").client.get(path, query_string={"format": "xlsx"})
+    assert sheet_rows(answer.data)[0][0] == title
