@@ -23,12 +23,13 @@ from marketplace.documents.service import let_read
 from marketplace.errors import Conflict, NotFound, PreconditionFailed, RuleViolation
 from marketplace.orders.models import Order, Purchase
 from marketplace.orders.states import OrderState
-from marketplace.payments.models import Invoice, InvoiceOrder, Payment, PaymentOrder
+from marketplace.payments.models import Invoice, InvoiceOrder, Payment, PaymentOrder, PaymentRefund
 from marketplace.payments.rules import payable_fen
 from marketplace.payments.states import (
     INVOICE_FREED,
     PAYMENT_CLAIMED,
     InvoiceDocState,
+    RefundState,
     invoice_state,
     payment_state,
 )
@@ -125,7 +126,7 @@ def resolve_amounts(
 
 
 def refresh_headlines(session: Session, orders: Sequence[Order]) -> None:
-    """Set the invoice and payment state of locked orders from their amounts; two queries for all of them."""
+    """Set the invoice and payment state of locked orders from their amounts; three queries for all of them."""
     session.flush()
     ids = [o.id for o in orders]
     checked = sa.func.coalesce(
@@ -150,6 +151,20 @@ def refresh_headlines(session: Session, orders: Sequence[Order]) -> None:
             .group_by(PaymentOrder.order_id)
         )
     }
+    refunded: dict[UUID, int] = {
+        row.order_id: row.refunded
+        for row in session.execute(
+            sa.select(PaymentRefund.order_id, sa.func.sum(PaymentRefund.amount_fen).label("refunded"))
+            .where(
+                PaymentRefund.payment_id.in_(
+                    sa.select(PaymentOrder.payment_id).where(PaymentOrder.order_id.in_(ids))
+                ),
+                PaymentRefund.order_id.in_(ids),
+                PaymentRefund.state == RefundState.REFUNDED,
+            )
+            .group_by(PaymentRefund.order_id)
+        )
+    }
     for order in orders:
         owed = payable_fen(order.accepted_fen, order.freight_fen)
         row = invoices.get(order.id)
@@ -160,7 +175,11 @@ def refresh_headlines(session: Session, orders: Sequence[Order]) -> None:
             any_returned=bool(row and row.returned),
         )
         order.payment_state = payment_state(
-            owed, order.payment_opened_fen, int(claimed.get(order.id, 0)), order.paid_fen
+            owed,
+            order.payment_opened_fen,
+            int(claimed.get(order.id, 0)),
+            order.paid_fen,
+            int(refunded.get(order.id, 0)),
         )
 
 

@@ -137,11 +137,15 @@ def invoice_state(payable_fen: int, live_fen: int, checked_fen: int, *, any_retu
     return InvoiceState.CHECKED if 0 < payable_fen <= checked_fen else InvoiceState.ISSUED
 
 
-def payment_state(payable_fen: int, opened_fen: int, claimed_fen: int, paid_fen: int) -> PaymentState:
+def payment_state(
+    payable_fen: int, opened_fen: int, claimed_fen: int, paid_fen: int, refunded_fen: int = 0
+) -> PaymentState:
     """What a list says of an order's payments, in fen.
 
     `opened_fen` is all that was asked for and not freed (paid amounts included), `claimed_fen` what slips say,
-    `paid_fen` what arrived. More paid than is owed (a price reduction agreed afterwards) is due back.
+    `paid_fen` what arrived and is still there, `refunded_fen` what went back. More paid than is owed (a price
+    reduction agreed afterwards) is due back. An order of which all went back rests as refunded, until somebody opens
+    a payment of what it still owes.
     """
     if paid_fen > payable_fen:
         return PaymentState.REFUND_DUE
@@ -149,4 +153,6 @@ def payment_state(payable_fen: int, opened_fen: int, claimed_fen: int, paid_fen:
         return PaymentState.PAID if paid_fen == payable_fen else PaymentState.PART_PAID
     if claimed_fen > 0:
         return PaymentState.DECLARED
-    return PaymentState.OPEN if opened_fen > 0 else PaymentState.NONE
+    if opened_fen > 0:
+        return PaymentState.OPEN
+    return PaymentState.REFUNDED if refunded_fen > 0 else PaymentState.NONE

@@ -77,6 +77,20 @@ def test_a_refund_is_taken_from_lines_ledger_and_order_when_the_gateway_did_it(p
     verified()
 
 
+def test_an_order_of_which_all_went_back_rests_as_refunded_and_may_be_paid_anew(payer: Payer):
+    order = payer.world.order([(4500, 10)])
+    payment = payer.paid(order)
+    payer.refund(payment, 20_000)
+    assert order_row(order.id)["payment_state"] == "part_paid"
+    payer.refund(payment, 25_000)
+    row = order_row(order.id)
+    assert (row["paid_fen"], row["payment_opened_fen"], row["payment_state"]) == (0, 0, "refunded")
+    verified()
+    payer.paid(order)
+    assert order_row(order.id)["payment_state"] == "paid"
+    verified()
+
+
 def test_twenty_refunds_at_once_never_exceed_what_was_captured(empty_app: Flask, payer: Payer):
     payment = payer.paid(payer.world.order([(4500, 10)]))
     barrier = threading.Barrier(20)
@@ -193,7 +207,7 @@ def test_a_refund_of_several_orders_names_one_and_stays_within_its_part(payer: P
 def test_what_was_given_back_may_be_asked_for_again(payer: Payer):
     order = payer.world.order([(4500, 10)])
     payer.refund(payer.paid(order), 45_000)
-    assert order_row(order.id)["payment_state"] == "none"
+    assert order_row(order.id)["payment_state"] == "refunded"
     again = payer.paid(order)
     assert attempts(again["id"]) == [("captured", AMOUNT, 0, True)]
     verified()

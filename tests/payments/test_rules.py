@@ -231,6 +231,10 @@ def test_an_orders_invoice_state_follows_from_its_amounts(amounts, returned, sta
         ((1_000, 1_000, 0, 1_000), PaymentState.PAID),
         ((900, 1_000, 0, 1_000), PaymentState.REFUND_DUE),
         ((0, 0, 0, 0), PaymentState.NONE),
+        ((1_000, 0, 0, 0, 1_000), PaymentState.REFUNDED),
+        ((1_000, 300, 0, 0, 1_000), PaymentState.OPEN),
+        ((1_000, 600, 0, 600, 400), PaymentState.PART_PAID),
+        ((900, 900, 0, 900, 100), PaymentState.PAID),
     ],
 )
 def test_an_orders_payment_state_follows_from_its_amounts(amounts, state):
