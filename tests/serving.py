@@ -7,11 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import requests
 
@@ -28,8 +29,9 @@ def free_port() -> int:
 class Site:
     """A client of one running site that keeps the tokens of its users."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, log: IO[bytes] | None = None) -> None:
         self.base = base
+        self._log = log
         self.tokens: dict[str, str] = {}
 
     def call(self, method: str, path: str, user: str | None = None, **kwargs: Any) -> requests.Response:
@@ -37,6 +39,14 @@ class Site:
         if user is not None:
             headers["Authorization"] = f"Bearer {self.token(user)}"
         return requests.request(method, f"{self.base}/api/v1{path}", headers=headers, timeout=120, **kwargs)
+
+    def defects(self) -> list[str]:
+        """What the server logged of errors that it did not expect: for a test that saw a 500."""
+        if self._log is None:
+            return []
+        # At a place of its own: the server goes on writing at the end.
+        said = os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0).decode(errors="replace")
+        return [line for line in said.splitlines() if '"error"' in line or "Traceback" in line]
 
     def token(self, user: str) -> str:
         if user not in self.tokens:
@@ -60,6 +70,7 @@ class Site:
 def running_site(env: dict[str, str]) -> Iterator[Site]:
     """Start gunicorn with `env`; stopped by SIGTERM at the end."""
     port = free_port()
+    log = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, once the process has ended
     process = subprocess.Popen(
         [
             sys.executable,
@@ -73,10 +84,10 @@ def running_site(env: dict[str, str]) -> Iterator[Site]:
         ],
         cwd=CHECKOUT,
         env={**os.environ, **env, "PORT": str(port)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
     )
-    site = Site(f"http://127.0.0.1:{port}")
+    site = Site(f"http://127.0.0.1:{port}", log)
     try:
         deadline = time.monotonic() + 120
         while True:
@@ -92,3 +103,4 @@ def running_site(env: dict[str, str]) -> Iterator[Site]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(120)
+        log.close()
