@@ -129,6 +129,10 @@ def migrate(env: dict[str, str]) -> None:
 def dispose(app: Flask) -> None:
     from marketplace.database import db
 
+    # Left to itself it would ask for a database that is gone, once a second until the process ends.
+    watch = app.extensions.get("marketplace.watch")
+    if watch is not None:
+        watch.stop()
     with app.app_context():
         db.session.remove()
         for engine in db.engines.values():

@@ -1,8 +1,8 @@
-"""JSON lines on standard output: one for each request, and what went wrong. Never a body, never a person's data.
+"""JSON lines on standard error: one for each request, and what went wrong. Never a body, never a person's data.
 
 The route stands in the line as its rule (`/api/v1/orders/<uuid:order_id>`), so neither query texts nor codes in
 addresses are kept. Lines hold ids of user and organisation, not names. Keeping them (180 days at least, 网络安全法)
-is the work of whatever reads standard output.
+is the work of whatever reads standard error.
 """
 
 from __future__ import annotations
@@ -63,9 +63,16 @@ def configure(level: str) -> None:
             structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_least),
-        logger_factory=structlog.PrintLoggerFactory(),
+        logger_factory=_to_stderr,
         cache_logger_on_first_use=False,
     )
+
+
+def _to_stderr(*names: Any) -> structlog.PrintLogger:
+    """What a program answers goes to its output, what it says of itself beside it: `journal export | …` stays whole
+    while a thread logs. Looked up at each use, since a test runner exchanges the stream.
+    """
+    return structlog.PrintLogger(sys.stderr)
 
 
 def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -161,5 +168,5 @@ def _write(level: int, line: dict[str, Any]) -> None:
         return
     line["level"] = "info" if level == logging.INFO else "debug"
     line["timestamp"] = f"{now().isoformat()[:-6]}Z"
-    sys.stdout.write(f"{_encode(line)}\n")
-    sys.stdout.flush()
+    sys.stderr.write(f"{_encode(line)}\n")
+    sys.stderr.flush()

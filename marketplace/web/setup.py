@@ -82,6 +82,7 @@ def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) ->
     if settings.read_cache_seconds > 0:
         generation = generation_of(settings.state_folder)
         watch = Watch(settings.database_url, settings.read_cache_seconds)
+        app.extensions["marketplace.watch"] = watch
         layer: Any = ReadCache(app.wsgi_app, settings.read_cache_seconds, generation, watch)
         app.wsgi_app = layer  # type: ignore[method-assign]
     trust_proxies(app)

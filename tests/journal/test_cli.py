@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 
 from marketplace.config import BadSettings, from_environment
 from marketplace.journal import verifier
@@ -24,6 +27,26 @@ def keys_of(output: str) -> tuple[str, str]:
     return lines["CHECKPOINT_KEY"], lines["vkey"]
 
 
+@contextmanager
+def log_of_another_thread():
+    """A line of the log for each moment: what a command answers must stay whole beside it."""
+    stopped, written = threading.Event(), threading.Event()
+
+    def talk():
+        while not stopped.is_set():
+            structlog.get_logger("marketplace.test").warning("said_beside")
+            written.set()
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    assert written.wait(30)
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
 def test_nothing_is_signed_while_nothing_is_sealed(run):
     answer = run("checkpoint")
 
@@ -35,13 +58,14 @@ def test_an_export_satisfies_the_verifier_alone(run, empty_app, tmp_path):
     with empty_app.app_context():
         for n in range(3):
             record("order.cancel_asked", uuid7(), number=f"CG-{n}")
-    assert run("seal").output == "sealed 3\n"
-    note = run("checkpoint").output
-    vkey = run("vkey").output.strip()
+    assert run("seal").stdout == "sealed 3\n"
+    note = run("checkpoint").stdout
+    vkey = run("vkey").stdout.strip()
 
-    answer = run("export", str(tmp_path / "export"))
+    with log_of_another_thread():
+        answer = run("export", str(tmp_path / "export"))
 
-    assert answer.output == f"exported 3 facts to {tmp_path / 'export'}\n"
+    assert answer.stdout == f"exported 3 facts to {tmp_path / 'export'}\n"
     assert open_note(note, vkey).size == 3
     checked = subprocess.run(
         [sys.executable, "-I", Path(verifier.__file__), tmp_path / "export", "--key", vkey],
@@ -57,7 +81,7 @@ def test_a_signed_checkpoint_lies_in_the_folder_of_notes(run, empty_app):
         record("order.cancel_asked", uuid7())
     run("seal")
 
-    note = run("checkpoint").output
+    note = run("checkpoint").stdout
 
     size = int(note.split("\n")[1])
     path = empty_app.config["SETTINGS"].state_folder / "checkpoints" / f"{size:012}.txt"
@@ -74,7 +98,7 @@ def test_an_export_does_not_mix_with_an_older_one(run, tmp_path):
 
 
 def test_a_generated_key_signs_what_its_public_half_opens(run):
-    signer, vkey = keys_of(run("keygen", "--name", "pingliang.example").output)
+    signer, vkey = keys_of(run("keygen", "--name", "pingliang.example").stdout)
 
     note = sign(Checkpoint("pingliang.example", 1, b"\x01" * 32), signer)
 
@@ -83,7 +107,7 @@ def test_a_generated_key_signs_what_its_public_half_opens(run):
 
 
 def test_a_generated_key_speaks_for_the_host_of_the_public_address(run):
-    signer, vkey = keys_of(run("keygen").output)
+    signer, vkey = keys_of(run("keygen").stdout)
 
     assert (key_name(signer), key_name(vkey)) == ("localhost", "localhost")
 
@@ -117,6 +141,6 @@ def test_a_damaged_checkpoint_key_is_refused():
 
 
 def test_production_starts_with_a_generated_key(run):
-    signer, _ = keys_of(run("keygen", "--name", "pingliang.example").output)
+    signer, _ = keys_of(run("keygen", "--name", "pingliang.example").stdout)
 
     assert from_environment(production(CHECKPOINT_KEY=signer)).checkpoint_key == signer

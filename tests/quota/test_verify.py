@@ -164,7 +164,7 @@ def test_the_command_prints_one_line_of_counts_and_ok(fresh_city: City):
     runner = current_app.test_cli_runner()
     result = runner.invoke(args=["verify", "--key", VKEY])
     assert result.exit_code == 0, result.output
-    words = result.output.split()
+    words = result.stdout.split()
     assert words[-1] == "ok"
     counts = dict(word.split("=") for word in words[:-1])
     assert counts["unsealed"] == "7"
@@ -182,7 +182,7 @@ def test_the_command_names_each_difference_and_fails(fresh_city: City, tables_ow
     db.session().rollback()
     result = current_app.test_cli_runner().invoke(args=["verify"])
     assert result.exit_code == 1
-    lines = result.output.splitlines()
+    lines = result.stdout.splitlines()
     assert lines[0] == f"stock.reserved at lot {lot} place {place}: expected 0, found 7"
     assert lines[-1].endswith("differences=1")
 

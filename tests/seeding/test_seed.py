@@ -112,7 +112,7 @@ def test_every_fact_of_the_seed_came_through_the_import_and_names_no_grower(
 
 def test_the_demo_accounts_are_printed_and_sign_in(app: Flask, sign_in: object) -> None:
     result = app.test_cli_runner().invoke(args=["seed", "--quiet"])
-    lines = result.output.splitlines()
+    lines = result.stdout.splitlines()
     assert lines[0] == "Demo accounts:"
     assert {line.split()[0] for line in lines[1:-1]} == {row["username"] for row in rows("accounts")}
     assert lines[-1] == "Password of all: pingliang-demo-2026"

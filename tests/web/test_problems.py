@@ -96,7 +96,7 @@ def test_a_defect_is_answered_without_its_text_and_logged_once(
     assert answer.status_code == 500
     assert answer.get_json()["request_id"] == "abcdef-12345"
     assert "canary" not in answer.get_data(as_text=True)
-    lines = [line for line in capsys.readouterr().out.splitlines() if "unexpected_error" in line]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "unexpected_error" in line]
     assert len(lines) == 1
     assert '"error": "RuntimeError"' in lines[0]
     assert "abcdef-12345" in lines[0]
