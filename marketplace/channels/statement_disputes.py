@@ -1,4 +1,7 @@
-"""A line of a statement is disputed with another quantity; the other side corrects it, or holds to it."""
+"""A line of a statement is disputed with another quantity; the other side corrects it, or holds to it.
+
+Until then whoever disputed it may take that back.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import sqlalchemy as sa
 
 from marketplace.actors import Actor
 from marketplace.channels import statement_views
-from marketplace.channels.statement_models import StatementDispute, StatementLine
+from marketplace.channels.statement_models import Statement, StatementDispute, StatementLine
 from marketplace.channels.statement_rules import corrected, proposal_problem
 from marketplace.channels.statements import (
     add_lines,
@@ -21,7 +24,7 @@ from marketplace.channels.states import DISPUTE_MOVES, STATEMENT_MOVES, DisputeS
 from marketplace.clock import business_day
 from marketplace.errors import AlreadyThere, NotFound, WrongState, refuse_fields
 from marketplace.orders.states import move
-from marketplace.unit_of_work import NO_ONCE, Once, Reply, transaction
+from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
 from marketplace.values import uuid7
 
 
@@ -80,20 +83,12 @@ def answer_dispute(
     """
     with transaction(actor, permission_of(actor), once) as tx:
         row = lock_statement(tx, statement_id)
-        dispute = tx.session.scalar(
-            sa.select(StatementDispute)
-            .where(StatementDispute.id == dispute_id, StatementDispute.statement_id == row.id)
-            .with_for_update()
-        )
-        if dispute is None:
-            raise NotFound
+        dispute = _lock_dispute(tx, row, dispute_id)
         if dispute.raised_by == actor.organisation_id:
             raise WrongState("要由对方答复")
         dispute.state = move(DISPUTE_MOVES, dispute.state, "correct" if accept else "uphold")
         dispute.answer, dispute.answered_at = answer, tx.started_at
-        tx.session.flush()
-        last = open_disputes(tx.session, row.id) == 0
-        row.state = move(STATEMENT_MOVES, row.state, "answer_last" if last else "answer")
+        row.state = move(STATEMENT_MOVES, row.state, "answer_last" if _was_last(tx, row) else "answer")
         row.version += 1
         before, lines = row.total_fen, []
         if accept and dispute.quantity is not None:
@@ -116,3 +111,42 @@ def answer_dispute(
             **({} if answer is None else {"reason_given": True}),
         )
         return tx.answer(statement_views.statement_view(tx.session, row.id))
+
+
+def withdraw_dispute(actor: Actor, statement_id: UUID, dispute_id: UUID, *, once: Once = NO_ONCE) -> Reply:
+    """Take back an own dispute that the other side has not answered: the line stands, and may be disputed anew.
+
+    Who had agreed before disputing agrees again. Raises NotFound, WrongState (`wrong-state`) for a dispute that has
+    been answered or withdrawn, and for the side that did not raise it.
+    """
+    with transaction(actor, permission_of(actor), once) as tx:
+        row = lock_statement(tx, statement_id)
+        dispute = _lock_dispute(tx, row, dispute_id)
+        if dispute.raised_by != actor.organisation_id:
+            raise WrongState("只有提出异议的一方能撤回")
+        dispute.state = move(DISPUTE_MOVES, dispute.state, "withdraw")
+        dispute.answered_at = tx.started_at
+        row.state = move(STATEMENT_MOVES, row.state, "withdraw_last" if _was_last(tx, row) else "withdraw")
+        row.version += 1
+        record(
+            tx, "statement.dispute_withdrawn", row, dispute=str(dispute.id), line=str(dispute.line_id),
+            by=str(actor.organisation_id),
+        )  # fmt: skip
+        return tx.answer(statement_views.statement_view(tx.session, row.id))
+
+
+def _lock_dispute(tx: Transaction, row: Statement, dispute_id: UUID) -> StatementDispute:
+    dispute = tx.session.scalar(
+        sa.select(StatementDispute)
+        .where(StatementDispute.id == dispute_id, StatementDispute.statement_id == row.id)
+        .with_for_update()
+    )
+    if dispute is None:
+        raise NotFound
+    return dispute
+
+
+def _was_last(tx: Transaction, row: Statement) -> bool:
+    """Whether the dispute that has just ended leaves no other one open."""
+    tx.session.flush()
+    return open_disputes(tx.session, row.id) == 0

@@ -71,7 +71,9 @@ class StatementDisputeOut(Schema):
     state = fields.String(required=True, validate=validate.OneOf([s.value for s in DisputeState]))
     answer = fields.String(allow_none=True, required=True)
     raised_at = fields.AwareDateTime(required=True)
-    answered_at = fields.AwareDateTime(allow_none=True, required=True)
+    answered_at = fields.AwareDateTime(
+        allow_none=True, required=True, metadata={"description": "when it was answered or withdrawn"}
+    )
 
 
 class StatementOut(StatementHeadOut):

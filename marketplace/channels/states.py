@@ -110,6 +110,8 @@ STATEMENT_MOVES: Mapping[tuple[StatementState, str], StatementState] = {
     # The last open dispute decides; until then it stays disputed.
     (S.DISPUTED, "answer"): S.DISPUTED,
     (S.DISPUTED, "answer_last"): S.ISSUED,
+    (S.DISPUTED, "withdraw"): S.DISPUTED,
+    (S.DISPUTED, "withdraw_last"): S.ISSUED,
     (S.ISSUED, "agree"): S.ISSUED,
     (S.ISSUED, "agree_second"): S.AGREED,
     (S.AGREED, "settle"): S.SETTLED,
@@ -135,6 +137,7 @@ D = DisputeState
 DISPUTE_MOVES: Mapping[tuple[DisputeState, str], DisputeState] = {
     (D.OPEN, "correct"): D.CORRECTED,
     (D.OPEN, "uphold"): D.UPHELD,
+    (D.OPEN, "withdraw"): D.WITHDRAWN,
 }
 
 

@@ -81,6 +81,7 @@ def one(session: Session, actor: Actor, statement_id: UUID) -> dict[str, Any]:
         "side": side,
         "sums": _sums(view["lines"]),
         "to_answer": [d for d in waiting if side and d["side"] != side],
+        "to_withdraw": [d["id"] for d in waiting if d["side"] == side],
         "waiting": len(waiting),
         "mine": bool(side) and view[f"{side}_agreed_at"] is not None,
         "theirs": bool(side)

@@ -57,11 +57,10 @@ class StatementBooks:
             sums.open.add(data["dispute"])
             self.disputes[data["dispute"]] = (subject, data["line"], data["by"], "open")
             sums.state = "disputed"
+        elif event == "dispute_withdrawn":
+            self._end(sums, data["dispute"], "withdrawn")
         elif event == "answered":
-            sums.open.remove(data["dispute"])
-            known = self.disputes[data["dispute"]]
-            self.disputes[data["dispute"]] = (*known[:3], data["outcome"])
-            sums.state = "disputed" if sums.open else "issued"
+            self._end(sums, data["dispute"], data["outcome"])
             self._add(subject, sums, data, data["total_fen"])
         elif event == "agreed":
             sums.state = "agreed" if data["both"] else sums.state
@@ -69,6 +68,11 @@ class StatementBooks:
             sums.state = "settled"
         if event in ("agreed", "settled") and data["amount_fen"] != sums.total_fen:
             raise ValueError(f"{data['amount_fen']} fen are not the {sums.total_fen} of its lines")
+
+    def _end(self, sums: StatementSums, dispute: str, outcome: str) -> None:
+        sums.open.remove(dispute)
+        self.disputes[dispute] = (*self.disputes[dispute][:3], outcome)
+        sums.state = "disputed" if sums.open else "issued"
 
     def _add(self, subject: str, sums: StatementSums, data: Text, total_fen: int) -> None:
         added = 0

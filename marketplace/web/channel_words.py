@@ -106,7 +106,7 @@ CHANNEL_WORDS: Mapping[str, Mapping[str, str]] = {
 
 CHANNEL_LOOKS: Mapping[str, Mapping[str, str]] = {
     "statement_state": {"issued": "go", "disputed": "bad", "agreed": "go", "settled": "done"},
-    "dispute_state": {"open": "go", "corrected": "done", "upheld": "done"},
+    "dispute_state": {"open": "go", "corrected": "done", "upheld": "done", "withdrawn": "done"},
     "delivery_state": {"pending": "go", "delivered": "done", "failed": "bad"},
     "change_state": {"agreed": "done", "refused": "bad"},
     "consignment_state": {"sent": "go", "taken_over": "done"},
@@ -136,6 +136,7 @@ CHANNEL_FACTS: Mapping[str, str] = {
     "statement.issued": N_("出具结算单"),
     "statement.disputed": N_("对结算单提异议"),
     "statement.answered": N_("答复结算单异议"),
+    "statement.dispute_withdrawn": N_("撤回结算单异议"),
     "statement.agreed": N_("同意结算单"),
     "statement.declared": N_("渠道申报结算付款"),
     "statement.settled": N_("结算单已结清"),

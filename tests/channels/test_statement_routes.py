@@ -70,8 +70,12 @@ def test_a_statement_goes_from_its_issue_to_settled_by_routes(fresh_app: Flask, 
     assert problem["errors"][0]["pointer"] == "#/quantity"
     disputed = program.post(f"{path}/disputes", wish)
     assert (disputed["state"], disputed["disputes"][0]["side"]) == ("disputed", "channel")
+    back = f"{path}/disputes/{disputed['disputes'][0]['id']}/withdraw"
+    house.ask("POST", back, seller, status=409)
+    assert program.post(back, None)["state"] == "issued"
+    disputed = program.post(f"{path}/disputes", wish)
     assert program.post(f"{path}/agree", None, 409)["type"].endswith("wrong-state")
-    answer = f"{path}/disputes/{disputed['disputes'][0]['id']}/answer"
+    answer = f"{path}/disputes/{disputed['disputes'][1]['id']}/answer"
     corrected = house.ask("POST", answer, seller, {"accept": True})
     assert (corrected["state"], corrected["total_fen"]) == ("issued", total - 2 * 4180)
 
@@ -93,7 +97,7 @@ def test_a_statement_goes_from_its_issue_to_settled_by_routes(fresh_app: Flask, 
     assert program.post(f"{path}/transfer", transfer, 409)["type"].endswith("wrong-state")
     assert shop.ledger("bank", shop.seller) == -shop.ledger("paid", shop.channel) == total - 2 * 4180
     assert shop.ledger("receivable", shop.seller) == shop.ledger("payable", shop.channel) == 0
-    assert counted(shop) == (1, 7)
+    assert counted(shop) == (1, 9)
     assert "statement" not in str(fresh_app.test_cli_runner().invoke(args=["verify"]).output)
 
 

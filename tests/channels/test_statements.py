@@ -13,7 +13,7 @@ from flask import Flask
 
 from marketplace.actors import Door, system
 from marketplace.channels import jobs, statements
-from marketplace.channels.statement_disputes import answer_dispute, raise_dispute
+from marketplace.channels.statement_disputes import answer_dispute, raise_dispute, withdraw_dispute
 from marketplace.channels.statement_paying import settle_statement
 from marketplace.clock import today
 from marketplace.errors import AlreadyThere, Forbidden, MarketplaceError, NotFound, RuleViolation, WrongState
@@ -91,6 +91,41 @@ def test_a_month_is_disputed_corrected_agreed_and_settled_equal_to_the_ledger(
     assert settled["state"] == "settled"
     assert shop.ledger("receivable", shop.seller) == shop.ledger("payable", shop.channel) == 0
     assert shop.ledger("bank", shop.seller) == -shop.ledger("paid", shop.channel) == total - 2 * 4180
+    assert "statement" not in verified(fresh_app)
+
+
+def test_a_dispute_is_withdrawn_by_who_raised_it_until_it_is_answered(fresh_app: Flask, shop: Shop) -> None:
+    total = sold_month(shop)
+    made = issue(shop)
+    key, channel, seller = made["id"], channel_actor(CHANNEL), shop.seller_actor()
+    one, two = [row["id"] for row in made["lines"] if row["kind"] == "sale"][:2]
+    statements.agree_statement(channel, key)
+    raise_dispute(channel, key, one, quantity=8, reason="少收两箱")
+    disputed = raise_dispute(seller, key, two, quantity=3, reason="再看看").result
+    mine, theirs = (row["id"] for row in disputed["disputes"])
+
+    with pytest.raises(WrongState, match="只有提出异议的一方能撤回"):
+        withdraw_dispute(channel, key, theirs)
+    with pytest.raises(NotFound):
+        withdraw_dispute(channel_actor("tianjin2.partner"), key, mine)
+    still = withdraw_dispute(channel, key, mine).result
+    assert (still["state"], [row["state"] for row in still["disputes"]]) == (
+        "disputed",
+        ["withdrawn", "open"],
+    )
+    for act in (
+        lambda: withdraw_dispute(channel, key, mine),
+        lambda: answer_dispute(seller, key, mine, accept=True),
+        lambda: statements.agree_statement(channel, key),
+    ):
+        with pytest.raises(WrongState):
+            act()
+    done = withdraw_dispute(seller, key, theirs).result
+
+    assert (done["state"], done["total_fen"], done["sha256"]) == ("issued", total, made["sha256"])
+    assert done["channel_agreed_at"] is None
+    assert [row["answered_at"] is None for row in done["disputes"]] == [False, False]
+    assert raise_dispute(channel, key, one, quantity=9, reason="又查了").result["state"] == "disputed"
     assert "statement" not in verified(fresh_app)
 
 

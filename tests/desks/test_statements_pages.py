@@ -77,8 +77,15 @@ def test_a_statement_is_disputed_answered_agreed_paid_and_settled_by_pages(
     assert "不对" in refused.get_data(as_text=True)
     for _ in range(2):
         channel.post(path, quantity="8", reason="少收两箱", _once="a" * 32)
+    back = re.findall(rf'href="({MINE}/{key}/disputes/[0-9a-f-]+/withdraw)"', channel.get(f"{MINE}/{key}"))
+    assert "你们提出的是8件" in channel.get(back[0])
+    channel.post(back[0], _once="e" * 32)
+    assert "已撤回" in channel.get(f"{MINE}/{key}")
+    channel.post(back[0], 409)
+    channel.post(path, quantity="8", reason="少收两箱", _once="f" * 32)
     waiting = seller.get(f"{THEIRS}/{key}")
     assert "还有1行有异议" in waiting
+    assert "withdraw" not in waiting
     assert "少收两箱" in waiting
     answer = re.findall(rf'href="({THEIRS}/{key}/disputes/[0-9a-f-]+)"', waiting)
     assert len(answer) == 1

@@ -37,8 +37,8 @@ def sold(t: Tenant) -> tuple[Shop, str]:
     return shop, period
 
 
-def statement(t: Tenant, *, disputed: bool = False, agreed: bool = False) -> Any:
-    """A statement on which nobody has acted yet, or with an open dispute of the channel, or agreed and paid."""
+def statement(t: Tenant, *, disputed: str = "", agreed: bool = False) -> Any:
+    """A statement on which nobody has acted yet, or with an open dispute of one side, or agreed and paid."""
     shop, period = sold(t)
     with t.world.app.app_context():
         made = statements.issue_statement(
@@ -50,7 +50,11 @@ def statement(t: Tenant, *, disputed: bool = False, agreed: bool = False) -> Any
         )  # fmt: skip
         if disputed:
             made = statement_disputes.raise_dispute(
-                channel, made["id"], made["lines"][0]["id"], quantity=3, reason=t.word("dispute")
+                channel if disputed == "channel" else shop.seller_actor(),
+                made["id"],
+                made["lines"][0]["id"],
+                quantity=3,
+                reason=t.word("dispute"),
             ).result
         if agreed:
             statements.agree_statement(channel, made["id"])
@@ -63,7 +67,7 @@ def statement(t: Tenant, *, disputed: bool = False, agreed: bool = False) -> Any
 
 @act("statements.show_statement", by="seller", sees=SELLER | COUNTY)
 def _(t: Tenant, user: str) -> Prepared:
-    return Prepared({"statement_id": t.kept("statement", lambda: statement(t, disputed=True))["id"]})
+    return Prepared({"statement_id": t.kept("statement", lambda: statement(t, disputed="channel"))["id"]})
 
 
 @act("statements.issue_statement", by="county.office", sees=COUNTY, changed=given(period="2001-02"))
@@ -83,11 +87,17 @@ def _(t: Tenant, user: str) -> Prepared:
 
 @act("statements.answer_dispute", by="seller", sees=SELLER, changed=given(answer="另一句"))
 def _(t: Tenant, user: str) -> Prepared:
-    made = statement(t, disputed=True)
+    made = statement(t, disputed="channel")
     return Prepared(
         {"statement_id": made["id"], "dispute_id": made["disputes"][0]["id"]},
         {"accept": True, "answer": t.word("answer")},
     )
+
+
+@act("statements.withdraw_dispute", by="seller", sees=SELLER)
+def _(t: Tenant, user: str) -> Prepared:
+    made = statement(t, disputed="seller")
+    return Prepared({"statement_id": made["id"], "dispute_id": made["disputes"][0]["id"]})
 
 
 @act("statements.agree_statement", by="seller", sees=SELLER)
