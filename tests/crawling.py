@@ -88,9 +88,10 @@ class Page(HTMLParser):
 
 @dataclass
 class Walk:
-    """What a walk found. `pages` maps an endpoint to the addresses that were opened."""
+    """What a walk found. `pages` maps an endpoint to the addresses that were opened, `read` those that came as a page."""
 
     pages: dict[str, list[str]] = field(default_factory=dict)
+    read: dict[str, list[str]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     unmarked: dict[str, list[str]] = field(default_factory=dict)
     styled: list[str] = field(default_factory=list)
@@ -142,6 +143,7 @@ def walk(app: Flask, client: FlaskClient, starts: Iterator[str] | list[str]) -> 
             found.broken.append(f"{origin} offers {path} as a workbook, which is a page")
         if answer.mimetype != "text/html":
             continue
+        found.read.setdefault(endpoint, []).append(path)
         page = Page(answer.get_data(as_text=True))
         if page.unmarked and not endpoint.startswith(CHINESE_ALONE):
             found.unmarked[path] = page.unmarked
