@@ -40,6 +40,10 @@ class Statement(Base):
     agreed_at: Mapped[datetime | None]
     paid_on: Mapped[date | None]
     bank_reference: Mapped[str | None]
+    document_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("document.id"))
+    # Of the transfer that the seller did not find, until the channel names another one.
+    return_reason: Mapped[str | None]
+    returned_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1)
 

@@ -11,30 +11,61 @@ from marketplace.channels.statement_models import Statement
 from marketplace.channels.statements import lock_statement, record
 from marketplace.channels.states import STATEMENT_MOVES
 from marketplace.clock import business_day
+from marketplace.documents.models import DocumentKind
 from marketplace.errors import NotFound, RuleViolation, WrongState
 from marketplace.orders.states import move
+from marketplace.payments.ledger import share_document
 from marketplace.payments.rules import plain_number, slip_errors
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
 
 
 def declare_transfer(
-    actor: Actor, statement_id: UUID, *, paid_on: date, bank_reference: str, once: Once = NO_ONCE
+    actor: Actor,
+    statement_id: UUID,
+    *,
+    paid_on: date,
+    bank_reference: str,
+    document_id: UUID | None = None,
+    once: Once = NO_ONCE,
 ) -> Reply:
-    """The channel says by which transfer it paid an agreed statement; its seller confirms it or waits for it.
+    """The channel says by which transfer it paid an agreed statement; its seller confirms it, waits for it or returns it.
 
-    Said again, it takes the place of what was said before, until the seller confirmed. Raises NotFound for all but its
-    channel, RuleViolation (`invalid`), WrongState (`wrong-state`), also where the channel owes nothing.
+    `document_id` is the bank's slip, which the seller may read from then on. Said again, all of it takes the place of
+    what was said before, until the seller confirmed. Raises NotFound for all but its channel and for a file of others,
+    RuleViolation (`invalid`, `document-kind`), WrongState (`wrong-state`), also where the channel owes nothing.
     """
     with transaction(actor, Permission.CHANNEL_STATEMENTS, once) as tx:
         row = lock_statement(tx, statement_id)
         if actor.organisation_id != row.channel_id:
             raise NotFound
-        move(STATEMENT_MOVES, row.state, "settle")
+        row.state = move(STATEMENT_MOVES, row.state, "declare")
         if row.total_fen <= 0:
             raise WrongState("这张结算单渠道不用付款")
         day = _put_transfer(tx, row, paid_on, bank_reference)
+        slip = {}
+        if document_id is not None:
+            readers = {row.channel_id, row.seller_id}
+            slip = {"document": str(share_document(tx, document_id, DocumentKind.SLIP, readers).id)}
+        row.document_id, row.return_reason, row.returned_at = document_id, None, None
         row.version += 1
-        record(tx, "statement.declared", row, paid_on=day.isoformat(), amount_fen=row.total_fen)
+        record(tx, "statement.declared", row, paid_on=day.isoformat(), amount_fen=row.total_fen, **slip)
+        return tx.answer(statement_views.statement_view(tx.session, row.id))
+
+
+def return_transfer(actor: Actor, statement_id: UUID, *, reason: str, once: Once = NO_ONCE) -> Reply:
+    """The seller does not find the transfer that the channel named; the channel reads why and names it anew.
+
+    Raises NotFound for all but its seller, WrongState (`wrong-state`) when the channel has named none.
+    """
+    with transaction(actor, Permission.PAYMENT_CONFIRM, once) as tx:
+        row = _lock_as_seller(tx, statement_id)
+        row.state = move(STATEMENT_MOVES, row.state, "return")
+        if row.paid_on is None:
+            raise WrongState("渠道还没有登记付款")
+        row.paid_on = row.bank_reference = row.document_id = None
+        row.return_reason, row.returned_at = reason, tx.started_at
+        row.version += 1
+        record(tx, "statement.transfer_returned", row, amount_fen=row.total_fen, reason_given=True)
         return tx.answer(statement_views.statement_view(tx.session, row.id))
 
 
@@ -52,18 +83,23 @@ def settle_statement(
     WrongState (`wrong-state`).
     """
     with transaction(actor, Permission.PAYMENT_CONFIRM, once) as tx:
-        row = lock_statement(tx, statement_id)
-        if actor.organisation_id != row.seller_id:
-            raise NotFound
+        row = _lock_as_seller(tx, statement_id)
         row.state = move(STATEMENT_MOVES, row.state, "settle")
         day = _put_transfer(tx, row, paid_on or row.paid_on, bank_reference or row.bank_reference)
-        row.settled_at = tx.started_at
+        row.settled_at, row.return_reason, row.returned_at = tx.started_at, None, None
         row.version += 1
         record(
             tx, "statement.settled", row, occurred_on=business_day(tx.started_at).isoformat(),
             paid_on=day.isoformat(), amount_fen=row.total_fen,
         )  # fmt: skip
         return tx.answer(statement_views.statement_view(tx.session, row.id))
+
+
+def _lock_as_seller(tx: Transaction, statement_id: UUID) -> Statement:
+    row = lock_statement(tx, statement_id)
+    if tx.actor.organisation_id != row.seller_id:
+        raise NotFound
+    return row
 
 
 def _put_transfer(tx: Transaction, row: Statement, paid_on: date | None, bank_reference: str | None) -> date:

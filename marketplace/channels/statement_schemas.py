@@ -40,6 +40,15 @@ class StatementHeadOut(Schema):
     # Of the transfer, as the channel declared it; the seller's word once it is settled.
     paid_on = fields.Date(allow_none=True, required=True)
     bank_reference = fields.String(allow_none=True, required=True)
+    document_id = fields.String(
+        allow_none=True, required=True, metadata={"description": "the bank's slip, where one was handed in"}
+    )
+    return_reason = fields.String(
+        allow_none=True,
+        required=True,
+        metadata={"description": "why the seller returned the transfer; null once another one is named"},
+    )
+    returned_at = fields.AwareDateTime(allow_none=True, required=True)
     settled_at = fields.AwareDateTime(allow_none=True, required=True)
     version = fields.Integer(required=True)
 
@@ -105,10 +114,11 @@ class StatementAnswerIn(InSchema):
 
 
 class StatementTransferIn(InSchema):
-    """The one transfer of the whole amount."""
+    """The one transfer of the whole amount; `document_id` is the bank's slip, handed in before."""
 
     paid_on = fields.Date(required=True)
     bank_reference = text(64)
+    document_id = fields.UUID()
 
 
 class StatementSettleIn(InSchema):

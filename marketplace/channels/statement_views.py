@@ -162,5 +162,8 @@ def _head(row: Any) -> dict[str, Any]:
         "settled_at": statement.settled_at,
         "paid_on": statement.paid_on,
         "bank_reference": statement.bank_reference,
+        "document_id": statement.document_id,
+        "return_reason": statement.return_reason,
+        "returned_at": statement.returned_at,
         "version": statement.version,
     }

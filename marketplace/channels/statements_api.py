@@ -15,6 +15,7 @@ from marketplace.channels.statement_schemas import StatementIssueIn, StatementOu
 from marketplace.database import db
 from marketplace.unit_of_work import retrying
 from marketplace.web.edge import current_actor, once, requires, sent
+from marketplace.web.schemas import ReasonIn
 
 blp = Blueprint("statements", __name__, url_prefix="/api/v1", description="渠道结算单")
 blueprints = [blp]
@@ -33,6 +34,16 @@ def issue_statement(data: dict[str, Any]) -> Response:
     return sent(
         statements.issue_statement(current_actor(), channel_id=channel_id, once=once(ONE, 201), **data)
     )
+
+
+@blp.route("/statements/<uuid:statement_id>/return-transfer", methods=["POST"])
+@requires(Permission.PAYMENT_CONFIRM)
+@blp.arguments(ReasonIn)
+@blp.response(200, StatementOut)
+@retrying
+def return_transfer(data: dict[str, Any], statement_id: UUID) -> Response:
+    """Say why the transfer that the channel named is not the seller's money; the channel names it anew."""
+    return sent(statement_paying.return_transfer(current_actor(), statement_id, once=once(ONE), **data))
 
 
 @blp.route("/statements/<uuid:statement_id>/settle", methods=["POST"])

@@ -45,7 +45,8 @@ SCOPE_PERMISSIONS: Mapping[Scope, frozenset[Permission]] = {
     # A partner's order is a purchase of the channel, so that reading purchases and orders comes with it.
     Scope.ORDERS: frozenset({_P.CHANNEL_ORDER, _P.PURCHASE_READ, _P.ORDER_READ}),
     Scope.SALES: frozenset({_P.CHANNEL_SALES}),
-    Scope.STATEMENTS: frozenset({_P.CHANNEL_STATEMENTS}),
+    # A transfer is declared with the bank's slip, which is handed in and named.
+    Scope.STATEMENTS: frozenset({_P.CHANNEL_STATEMENTS, _P.DOCUMENT_UPLOAD, _P.DOCUMENT_READ}),
     Scope.EVENTS: frozenset({_P.CHANNEL_EVENTS}),
 }
 
@@ -114,6 +115,9 @@ STATEMENT_MOVES: Mapping[tuple[StatementState, str], StatementState] = {
     (S.DISPUTED, "withdraw_last"): S.ISSUED,
     (S.ISSUED, "agree"): S.ISSUED,
     (S.ISSUED, "agree_second"): S.AGREED,
+    # The channel may name its transfer anew until the seller confirms it; his return asks for it.
+    (S.AGREED, "declare"): S.AGREED,
+    (S.AGREED, "return"): S.AGREED,
     (S.AGREED, "settle"): S.SETTLED,
 }
 

@@ -13,7 +13,9 @@ from marketplace.channels import reconciliation, statement_paying
 from marketplace.channels.statement_schemas import StatementTransferIn
 from marketplace.database import db
 from marketplace.desks import statements_sheet_pages
+from marketplace.desks.money_files_pages import file_view, keep_file, kept_file
 from marketplace.desks.statements_acts_pages import add_acts, add_reading
+from marketplace.documents.models import DocumentKind
 from marketplace.unit_of_work import retrying
 from marketplace.web.attachments import attachment
 from marketplace.web.edge import current_actor, requires
@@ -37,14 +39,17 @@ class DayArgs(InSchema):
 @form
 @retrying
 def transfer(statement_id: UUID) -> Shown:
-    """Say by which transfer the statement was paid; the seller confirms."""
+    """Say by which transfer the statement was paid, with the bank's slip if there is a file; the seller confirms."""
+    view = statements_sheet_pages.one(db.session(), current_actor(), statement_id)
+    slip = keep_file(DocumentKind.SLIP)
     if posted():
-        given = read_form(StatementTransferIn())
+        given = read_form(StatementTransferIn(), **slip)
         once = page_once(".one", statement_id=statement_id)
         reply = statement_paying.declare_transfer(current_actor(), statement_id, once=once, **given)
         return done(reply, gettext("付款已登记，等供应商确认到账"))
-    view = statements_sheet_pages.one(db.session(), current_actor(), statement_id)
-    return page("statements/pay.html", row=view, account=statements_sheet_pages.payee(db.session(), view))
+    kept = kept_file() or file_view(view["document_id"])
+    account = statements_sheet_pages.payee(db.session(), view)
+    return page("statements/pay.html", row=view, account=account, kept=kept)
 
 
 @blp.route("/reconciliation", methods=["GET"])

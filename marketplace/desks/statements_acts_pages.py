@@ -12,6 +12,7 @@ from marketplace.channels import statement_disputes, statement_views, statements
 from marketplace.channels.statement_schemas import StatementAnswerIn, StatementDisputeIn
 from marketplace.database import db
 from marketplace.desks import statements_sheet_pages
+from marketplace.desks.money_files_pages import file_view
 from marketplace.unit_of_work import retrying
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, read_query
@@ -44,7 +45,7 @@ def add_reading(blp: Blueprint, permission: Permission, base: str = "", *, daily
         view = statements_sheet_pages.one(db.session(), current_actor(), statement_id)
         if request.args.get("format") == "xlsx":
             return statements_sheet_pages.lines_sheet(view)
-        return page("statements/one.html", row=view)
+        return page("statements/one.html", row=view, slip=file_view(view["document_id"]))
 
 
 def add_acts(blp: Blueprint, permission: Permission, base: str = "") -> None:

@@ -19,6 +19,7 @@ from marketplace.accounts.models import Organisation, User
 from marketplace.actors import ROLE_PERMISSIONS, Permission
 from marketplace.catalog.models import Lot, Product
 from marketplace.channels.consignment_models import Consignment
+from marketplace.channels.statement_models import Statement
 from marketplace.channels.webhook_models import WebhookEndpoint
 from marketplace.clock import SHANGHAI, now
 from marketplace.journal.models import Fact, Seal
@@ -151,7 +152,7 @@ class _Subject:
         table: Any = {
             "purchase": Purchase, "order": Order, "invoice": Invoice, "payment": Payment, "product": Product,
             "lot": Lot, "declaration": Declaration, "organisation": Organisation,
-            "webhook": WebhookEndpoint, "consignment": Consignment,
+            "webhook": WebhookEndpoint, "consignment": Consignment, "statement": Statement,
         }.get(row.subject_type)  # fmt: skip
         if table is not None:
             self.thing = session.get(table, row.subject_id)

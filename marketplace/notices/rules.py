@@ -95,6 +95,14 @@ STEPS: Mapping[str, Sequence[Step]] = {
     "consignment.sent": (Raise("take_over", To.CHANNEL, P.CHANNEL_SALES),),
     "consignment.taken_over": (Close("take_over"), Raise("taken_over", To.SELLER, P.ORDER_SHIP, news=True)),
     "consignment.cancelled": (Close("take_over"),),
+    # An agreed statement is paid; the seller looks for the money, or returns what the channel named.
+    "statement.declared": (
+        Close("statement_returned"), Raise("statement_receipt", To.SELLER, P.PAYMENT_CONFIRM),
+    ),
+    "statement.transfer_returned": (
+        Close("statement_receipt"), Raise("statement_returned", To.CHANNEL, P.CHANNEL_STATEMENTS),
+    ),
+    "statement.settled": (Close("statement_receipt"), Close("statement_returned")),
     "order.shipped": (Close("ship", when="all_shipped"), Raise("accept", To.BUYER, P.ORDER_ACCEPT)),
     "order.accepted": (
         Close("accept", when="complete"),

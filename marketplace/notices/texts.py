@@ -48,6 +48,14 @@ TEXTS: Mapping[str, Text] = {
     "taken_over": Text(
         N_("门店已接收代销送货单%(number)s，请看收了多少"), "consignment_pages.shown", "consignment_id"
     ),
+    "statement_receipt": Text(
+        N_("渠道已付结算单%(number)s（%(amount)s元），请确认到账"), "selling_statements.one", "statement_id"
+    ),
+    "statement_returned": Text(
+        N_("供应商没有找到结算单%(number)s的那笔转账，请核对后重新登记"),
+        "portal_statements.one",
+        "statement_id",
+    ),
     "accept": Text(N_("订单%(number)s已发货，到货后请验收"), *_ORDER),
     "invoice": Text(N_("订单%(number)s已验收，请开发票"), *_ORDER),
     "returns": Text(N_("订单%(number)s有拒收的货，请登记处理"), *_ORDER),

@@ -99,12 +99,13 @@ _VERSION_NAMES = (
 
 _STATEMENTS = """
     select id::text, number, channel_id::text, seller_id::text, agreement_id::text, period, from_day::text,
-           to_day::text, due_on::text, state, total_fen, encode(sha256, 'hex')
+           to_day::text, due_on::text, state, total_fen, encode(sha256, 'hex'),
+           paid_on::text, document_id::text
     from statement
 """
 _STATEMENT_NAMES = (
     "number", "channel_id", "seller_id", "agreement_id", "period", "from_day", "to_day", "due_on", "state",
-    "total_fen", "sha256",
+    "total_fen", "sha256", "paid_on", "document_id",
 )  # fmt: skip
 _STATEMENT_LINES = """
     select id::text, statement_id::text, position, kind, day::text, source_id::text, product_id::text, lot_id::text,
@@ -273,7 +274,7 @@ def _compare_statements(comparison: _Comparison, rebuilt: Rebuilt) -> None:
         _STATEMENT_NAMES,
         ((row[0], tuple(row[1:])) for row in comparison.rows(_STATEMENTS)),
         books.statements,
-        lambda s: (*s.head, s.state, s.total_fen, s.sha256),
+        lambda s: (*s.head, s.state, s.total_fen, s.sha256, s.paid_on, s.document),
     )
     for name, names, statement, expected in (
         ("statement_line", _STATEMENT_LINE_NAMES, _STATEMENT_LINES, books.lines),

@@ -123,6 +123,8 @@ class Rebuilt:
             "statement.answered": (self.books.take, self._owe),
             "statement.settled": (self.books.take, self._owe),
             "statement.disputed": (self.books.take,),
+            "statement.declared": (self.books.take,),
+            "statement.transfer_returned": (self.books.take,),
             "statement.dispute_withdrawn": (self.books.take,),
             "statement.agreed": (self.books.take,),
             **{

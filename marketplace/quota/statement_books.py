@@ -30,6 +30,9 @@ class StatementSums:
     total_fen: int
     sha256: str
     lines: list[Text]
+    # Of the transfer: the day on which it was made, and the bank's slip.
+    paid_on: str | None = None
+    document: str | None = None
     open: set[str] = field(default_factory=set)
 
 
@@ -66,7 +69,15 @@ class StatementBooks:
             sums.state = "agreed" if data["both"] else sums.state
         elif event == "settled":
             sums.state = "settled"
-        if event in ("agreed", "settled") and data["amount_fen"] != sums.total_fen:
+            sums.paid_on = data["paid_on"] if sums.total_fen else None
+        elif event == "declared":
+            sums.paid_on, sums.document = data["paid_on"], data.get("document")
+        elif event == "transfer_returned":
+            sums.paid_on = sums.document = None
+        if (
+            event in ("agreed", "declared", "transfer_returned", "settled")
+            and data["amount_fen"] != sums.total_fen
+        ):
             raise ValueError(f"{data['amount_fen']} fen are not the {sums.total_fen} of its lines")
 
     def _end(self, sums: StatementSums, dispute: str, outcome: str) -> None:

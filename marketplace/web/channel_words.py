@@ -139,6 +139,7 @@ CHANNEL_FACTS: Mapping[str, str] = {
     "statement.dispute_withdrawn": N_("撤回结算单异议"),
     "statement.agreed": N_("同意结算单"),
     "statement.declared": N_("渠道申报结算付款"),
+    "statement.transfer_returned": N_("退回结算付款登记"),
     "statement.settled": N_("结算单已结清"),
 }
 

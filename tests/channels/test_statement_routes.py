@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import psycopg
@@ -11,8 +13,11 @@ import pytest
 from flask import Flask
 
 from marketplace.clock import today
+from marketplace.journal.sealing import Sealer
+from marketplace.notices.following import follow
 from tests.channels.consigned import LAST_DAY, PERIOD, Shop, open_shop
 from tests.channels.partner import Program
+from tests.trace.world import PDF
 from tests.traded import bearer
 
 OFFICE, ISSUE = "county.office", {"channel_code": "ORG-CH-WQ", "period": PERIOD}
@@ -41,6 +46,18 @@ def counted(shop: Shop) -> Any:
     return shop.owner.execute(
         "select count(*), (select count(*) from fact where kind like 'statement.%%') from statement"
     ).fetchone()
+
+
+def waiting(app: Flask, shop: Shop) -> list[str]:
+    """What people are asked about statements, by now."""
+    with app.app_context():
+        Sealer().seal_pending()
+        while follow():
+            pass
+    rows = shop.owner.execute(
+        "select topic from notice where subject_type = 'statement' and done_at is null order by topic"
+    )
+    return [row[0] for row in rows]
 
 
 def seller_name(shop: Shop) -> str:
@@ -87,8 +104,26 @@ def test_a_statement_goes_from_its_issue_to_settled_by_routes(fresh_app: Flask, 
     assert [e["pointer"] for e in refused["errors"]] == ["#/paid_on", "#/bank_reference"]
     tomorrow = (today() + timedelta(days=2)).isoformat()
     assert program.post(f"{path}/transfer", {**transfer, "paid_on": tomorrow}, 422)["errors"]
+    house.ask("POST", f"{path}/return-transfer", seller, {"reason": "还没登记"}, 409)
     declared = program.post(f"{path}/transfer", transfer)
     assert (declared["state"], declared["bank_reference"]) == ("agreed", "BK0001")
+    assert waiting(fresh_app, shop) == ["statement_receipt"]
+    returned = house.ask("POST", f"{path}/return-transfer", seller, {"reason": "账户里没有"})
+    assert [returned[name] for name in ("state", "paid_on", "bank_reference", "return_reason")] == [
+        "agreed", None, None, "账户里没有",
+    ]  # fmt: skip
+    assert waiting(fresh_app, shop) == ["statement_returned"]
+    slip = program.client.post(
+        "/partner/v1/slips", data={"file": (io.BytesIO(PDF), "回单.pdf")}, headers=program.headers
+    )
+    assert (slip.status_code, slip.get_json()["kind"]) == (201, "slip")
+    document = slip.get_json()["id"]
+    house.ask("GET", f"/documents/{document}", seller, status=404)
+    assert program.post(f"{path}/transfer", {**transfer, "document_id": path[-36:]}, 404)
+    declared = program.post(f"{path}/transfer", {**transfer, "document_id": document})
+    assert (declared["document_id"], declared["return_reason"]) == (document, None)
+    assert house.ask("GET", f"/documents/{document}", seller)["sha256"] == sha256(PDF).hexdigest()
+    assert waiting(fresh_app, shop) == ["statement_receipt"]
     settled = house.ask("POST", f"{path}/settle", seller, {})
 
     assert (settled["state"], settled["paid_on"], settled["bank_reference"]) == (
@@ -97,7 +132,8 @@ def test_a_statement_goes_from_its_issue_to_settled_by_routes(fresh_app: Flask, 
     assert program.post(f"{path}/transfer", transfer, 409)["type"].endswith("wrong-state")
     assert shop.ledger("bank", shop.seller) == -shop.ledger("paid", shop.channel) == total - 2 * 4180
     assert shop.ledger("receivable", shop.seller) == shop.ledger("payable", shop.channel) == 0
-    assert counted(shop) == (1, 9)
+    assert waiting(fresh_app, shop) == []
+    assert counted(shop) == (1, 11)
     assert "statement" not in str(fresh_app.test_cli_runner().invoke(args=["verify"]).output)
 
 

@@ -189,3 +189,11 @@ def test_verify_names_a_line_that_was_tampered_with(fresh_app: Flask, shop: Shop
     shop.owner.execute("update statement_line set amount_fen = amount_fen + 1 where position = 1")
 
     assert "statement_line.amount_fen" in verified(fresh_app)
+
+
+def test_verify_names_a_transfer_that_nobody_declared(fresh_app: Flask, shop: Shop) -> None:
+    sold_month(shop)
+    issue(shop)
+    shop.owner.execute("update statement set paid_on = '2026-11-02'")
+
+    assert "statement.paid_on" in verified(fresh_app)

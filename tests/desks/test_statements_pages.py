@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,6 +18,7 @@ from marketplace.clock import today
 from tests.channels.consigned import LAST_DAY, PERIOD, Shop, open_shop
 from tests.desks.spreadsheets import sheet_rows
 from tests.desks.trading import Visitor
+from tests.trace.world import PDF
 
 MINE, THEIRS, OFFICE = "/portal/statements", "/sell/channels/statements", "/channels/statements"
 
@@ -39,6 +41,10 @@ def seller(app: Flask, shop: Shop) -> Visitor:
     ).fetchone()
     assert row is not None
     return Visitor(app, row[0])
+
+
+def slip() -> tuple[io.BytesIO, str]:
+    return io.BytesIO(PDF), "回单.pdf"
 
 
 def issued(app: Flask, shop: Shop, period: str) -> dict[str, Any]:
@@ -101,7 +107,21 @@ def test_a_statement_is_disputed_answered_agreed_paid_and_settled_by_pages(
     pay = channel.get(f"{MINE}/{key}/transfer")
     assert "开户行" in pay
     assert number in pay
-    channel.post(f"{MINE}/{key}/transfer", paid_on=today().isoformat(), bank_reference="PG0001")
+    seller.post(f"{THEIRS}/{key}/return-transfer", 409, reason="没有登记")
+    sent = {"paid_on": today().isoformat(), "bank_reference": "PG0001"}
+    refused = channel.post(f"{MINE}/{key}/transfer", 422, **{**sent, "bank_reference": "?"}, file=slip())
+    kept = re.findall(r'name="document_id" value="([0-9a-f-]+)"', refused.get_data(as_text=True))
+    assert "回单.pdf" in refused.get_data(as_text=True)
+    channel.post(f"{MINE}/{key}/transfer", **sent, document_id=kept[0])
+    assert "没有到账，退回登记" in seller.get(f"{THEIRS}/{key}")
+    assert f"/files/{kept[0]}" in seller.get(f"{THEIRS}/{key}/return-transfer")
+    seller.post(f"{THEIRS}/{key}/return-transfer", 422, reason="")
+    for _ in range(2):
+        seller.post(f"{THEIRS}/{key}/return-transfer", reason="账户里没有这笔", _once="9" * 32)
+    assert "账户里没有这笔" in channel.get(f"{MINE}/{key}")
+    assert "账户里没有这笔" in channel.get(f"{MINE}/{key}/transfer")
+    channel.post(f"{MINE}/{key}/transfer", **sent, file=slip())
+    assert seller.client.get(re.findall(r"/files/[0-9a-f-]+", seller.get(f"{THEIRS}/{key}"))[0]).data == PDF
     confirm = seller.get(f"{THEIRS}/{key}/settle")
     assert 'value="PG0001"' in confirm
     seller.post(

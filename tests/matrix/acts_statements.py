@@ -105,6 +105,11 @@ def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"statement_id": statement(t)["id"]})
 
 
+@act("statements.return_transfer", by="seller", sees=SELLER, changed=given(reason="另一句"))
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared({"statement_id": statement(t, agreed=True)["id"]}, {"reason": t.word("return")})
+
+
 @act("statements.settle_statement", by="seller", sees=SELLER, changed=given(bank_reference="OTHER001"))
 def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"statement_id": statement(t, agreed=True)["id"]}, {})
