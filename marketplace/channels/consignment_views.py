@@ -87,12 +87,43 @@ def list_consignments(
     after: str | None = None,
 ) -> dict[str, Any]:
     """A page of the consignments in the actor's scope, newest first, in one query."""
-    statement = _head().where(in_scope(actor))
-    if state is not None:
-        statement = statement.where(Consignment.state == ConsignmentState(state))
+    statement = _head().where(in_scope(actor), *_standing(state))
     return paginate(
         session, statement, [(Consignment.__table__.c.id, True)], limit=limit, after=after, shape=_shape
     )
+
+
+def consigned_lots(session: Session, actor: Actor, *, state: str | None, limit: int) -> list[dict[str, Any]]:
+    """Lot by lot what the consignments in the actor's scope carried, the newest first, in one query.
+
+    `accepted` are packs, None until the shop took over.
+    """
+    statement = (
+        _head()
+        .add_columns(ConsignmentLine, Product)
+        .join(ConsignmentLine, ConsignmentLine.consignment_id == Consignment.id)
+        .join(Product, Product.id == ConsignmentLine.product_id)
+        .where(in_scope(actor), *_standing(state))
+        .order_by(Consignment.id.desc(), ConsignmentLine.position)
+        .limit(limit)
+    )
+    return [
+        {
+            **_shape(row),
+            "name": f"{row.Product.name} {row.Product.spec}",
+            "pack_unit": row.Product.pack_unit,
+            "trace_code": row.ConsignmentLine.trace_code,
+            "quantity": row.ConsignmentLine.quantity,
+            "accepted": row.ConsignmentLine.accepted
+            if row.Consignment.state is ConsignmentState.TAKEN_OVER
+            else None,
+        }
+        for row in session.execute(statement)
+    ]
+
+
+def _standing(state: str | None) -> list[sa.ColumnElement[bool]]:
+    return [] if state is None else [Consignment.state == ConsignmentState(state)]
 
 
 def open_shops(session: Session, seller_id: UUID | None, day: date) -> list[dict[str, Any]]:

@@ -40,6 +40,18 @@ YEAR_BASIS = N_(
     "口径：渠道的订单按下单月份，取消和过期的不算，金额为含税货款，不含运费；门店代销按销售日报，冲红已减。"
 )
 
+GOODS_BASIS = N_("口径：在库含替订单和门店留着的；可售＝在库－留着的。件数按各产品自己的包装单位。")
+GOODS = (
+    Column("product", N_("产品"), width=30),
+    Column("place", N_("地点"), width=24),
+    Column("owner", N_("归属单位"), width=28),
+    Column("trace_code", N_("追溯码"), width=24),
+    Column("best_before", N_("保质期到"), "day"),
+    Column("on_hand", N_("在库"), "count"),
+    Column("free", N_("可售"), "count"),
+    Column("unit", N_("单位"), width=8),
+)
+
 
 class YearArgs(InSchema):
     year = fields.Integer(load_default=lambda: today().year, validate=validate.Range(2000, 2100))
@@ -135,7 +147,7 @@ def _sheet(items: list[dict[str, Any]]) -> Response:
     columns = [Column(c.key, translated(c.label), c.kind, c.width) for c in COLUMNS]
     basis = [
         gettext("渠道的订单按下单月份，取消和过期的不算；金额为含税货款，不含运费"),
-        gettext("截至%(time)s（北京时间）", time=moment(now())),
+        *_cut_off(),
     ]
     rows = [{**row, "state_word": word("order_state", row["state"])} for row in items]
     return sheet_response(gettext("渠道订单"), columns, rows, basis)
@@ -148,7 +160,29 @@ def of_seller() -> Shown:
     year, session, actor = read_query(YearArgs())["year"], db.session(), current_actor()
     rows = channels_views.channels_of_seller(session, actor, year)
     goods = channels_views.goods_by_place(session, actor)
+    if request.args.get("format") == "xlsx":
+        return _goods_sheet(goods) if request.args.get("list") == "goods" else _mine_sheet(rows, year)
     return page("channels/mine.html", rows=rows, goods=goods, year=year)
+
+
+def _mine_sheet(rows: list[dict[str, Any]], year: int) -> Response:
+    columns = [
+        Column("name", gettext("渠道"), width=36), Column("carried", gettext("在卖产品"), "count"),
+        Column("year.orders", gettext("订单"), "count"), Column("year.ordered_fen", gettext("订单货款（元）"), "yuan"),
+        Column("year.paid_fen", gettext("已付（元）"), "yuan"), Column("year.sold_fen", gettext("门店代销（元）"), "yuan"),
+    ]  # fmt: skip
+    return sheet_response(
+        gettext("%(year)s年渠道去向", year=year), columns, rows, [gettext(YEAR_BASIS), *_cut_off()]
+    )
+
+
+def _goods_sheet(rows: list[dict[str, Any]]) -> Response:
+    columns = [Column(c.key, translated(c.label), c.kind, c.width) for c in GOODS]
+    return sheet_response(gettext("我的货在哪里"), columns, rows, [gettext(GOODS_BASIS), *_cut_off()])
+
+
+def _cut_off() -> list[str]:
+    return [gettext("截至%(time)s（北京时间）", time=moment(now()))]
 
 
 @blp.route("/sell/channels/<uuid:channel_id>", methods=["GET"])

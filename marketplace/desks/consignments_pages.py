@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint
+from flask import Blueprint, request
 from flask_babel import gettext
 from marshmallow import fields, validate
 
@@ -16,6 +16,7 @@ from marketplace.channels.consignment_schemas import ConsignmentFilter, Consignm
 from marketplace.channels.schemas import MAX_LINES
 from marketplace.clock import today
 from marketplace.database import db
+from marketplace.desks.consignments_sheet_pages import consignments_sheet
 from marketplace.errors import NotFound
 from marketplace.unit_of_work import retrying
 from marketplace.web.edge import current_actor, requires
@@ -40,6 +41,8 @@ class GoodsIn(InSchema):
 def sent() -> Shown:
     """What the seller sent to shops, newest first, and the shops to which he may send."""
     wish, session, actor = read_query(ConsignmentFilter()), db.session(), current_actor()
+    if request.args.get("format") == "xlsx":
+        return consignments_sheet(actor, wish["state"])
     found = consignment_views.list_consignments(session, actor, **wish | {"limit": 24})
     shops = consignment_views.open_shops(session, actor.organisation_id, today())
     return page("consignments/sent.html", listed=found, shops=shops, state=wish["state"])

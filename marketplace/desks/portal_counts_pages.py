@@ -24,7 +24,7 @@ from marketplace.web.forms import Shown, done, form, page_once, posted, read_for
 from marketplace.web.language import N_, translated
 from marketplace.web.pages import moment, page
 from marketplace.web.schemas import InSchema, PageArgs, quantity, text
-from marketplace.web.sheets import Column, sheet_response
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
 from marketplace.web.words import word
 
 blp = Blueprint("portal_counts", __name__)
@@ -33,6 +33,12 @@ blueprints = [blp]
 # On the form each lot has one row of each kind.
 KINDS = tuple(DifferenceKind)
 USUAL = {"spoilage": "rotten", "loss": "unknown", "found": "miscounted"}
+HEADS = (
+    Column("counted_on", N_("日期"), "day"),
+    Column("place", N_("门店"), width=24),
+    Column("version", N_("这天第几次"), "count"),
+    Column("reported_at", N_("上报时间"), "time", 18),
+)
 LINES = (
     Column("trace_code", N_("追溯码"), width=24),
     Column("name", N_("产品"), width=30),
@@ -68,8 +74,13 @@ class CountIn(InSchema):
 @requires(Permission.CHANNEL_SALES)
 def counts_page() -> Shown:
     """The channel's counts, the newest first."""
-    wish = read_query(PageArgs())
-    found = count_views.list_counts(db.session(), current_actor(), limit=24, after=wish["after"])
+    wish, actor = read_query(PageArgs()), current_actor()
+    if request.args.get("format") == "xlsx":
+        rows = count_views.list_counts(db.session(), actor, limit=MAX_ROWS)["items"]
+        columns = [Column(c.key, translated(c.label), c.kind, c.width) for c in HEADS]
+        basis = [gettext("一次盘点一行"), gettext("截至%(time)s（北京时间）", time=moment(now()))]
+        return sheet_response(gettext("门店盘点"), columns, rows, basis)
+    found = count_views.list_counts(db.session(), actor, limit=24, after=wish["after"])
     return page("portal/counts.html", listed=found)
 
 

@@ -10,16 +10,16 @@ from flask_babel import gettext
 from marketplace.actors import Permission
 from marketplace.channels import consignment, consignment_views
 from marketplace.channels.consignment import Packs
-from marketplace.channels.consignment_schemas import TakeOverIn
+from marketplace.channels.consignment_schemas import ConsignmentFilter, TakeOverIn
 from marketplace.channels.states import ConsignmentState
 from marketplace.clock import now, today
 from marketplace.database import db
+from marketplace.desks.consignments_sheet_pages import consignments_sheet
 from marketplace.unit_of_work import retrying
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, read_query
 from marketplace.web.language import N_, translated
 from marketplace.web.pages import moment, page
-from marketplace.web.schemas import PageArgs
 from marketplace.web.sheets import Column, sheet_response
 from marketplace.web.words import word
 
@@ -67,9 +67,11 @@ def _sheet(rows: list[dict[str, object]]) -> Response:
 @requires(Permission.CHANNEL_SALES)
 def consignments() -> Shown:
     """Every consignment that came to the channel, newest first."""
-    wish = read_query(PageArgs())
-    found = consignment_views.list_consignments(db.session(), current_actor(), **wish | {"limit": 24})
-    return page("portal/consignments.html", listed=found)
+    wish, actor = read_query(ConsignmentFilter()), current_actor()
+    if request.args.get("format") == "xlsx":
+        return consignments_sheet(actor, wish["state"])
+    found = consignment_views.list_consignments(db.session(), actor, **wish | {"limit": 24})
+    return page("portal/consignments.html", listed=found, state=wish["state"])
 
 
 @blp.route("/portal/consignments/<uuid:consignment_id>", methods=["GET", "POST"])

@@ -71,6 +71,11 @@ def test_a_seller_reads_who_sells_its_goods_and_where_they_are(
     mine = seller.get("/sell/channels")
     assert "天津武清泾静优选商贸有限公司" in mine
     assert "静宁苹果" in mine
+    sums = sheet_rows(seller.client.get("/sell/channels?format=xlsx").data)
+    assert [row[2] for row in sums if row[0] == "天津武清泾静优选商贸有限公司"] == ["2"]
+    goods = sheet_rows(seller.client.get("/sell/channels?format=xlsx&list=goods").data)
+    assert goods[3][:3] == ["产品", "地点", "归属单位"]
+    assert len(goods) - 4 == mine.count('<td><a class="code"')
     address = next(
         a for a in re.findall(r'href="(/sell/channels/[0-9a-f-]+)\?', mine) if ">2</a>" in mine.split(a)[2]
     )

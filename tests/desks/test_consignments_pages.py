@@ -89,6 +89,17 @@ def test_a_seller_sends_by_form_and_the_shop_counts_and_takes_over(
     assert "退回 </span>1</td>" in seller.get(own)
     assert number[0] in partner.get("/portal/consignments")
     assert "点收" not in partner.get(taking)
+    files = [
+        sheet_rows(visitor.client.get(f"{address}?format=xlsx").data)
+        for visitor, address in ((seller, "/sell/consignments"), (partner, "/portal/consignments"))
+    ]
+    lots = [row[9:11] for row in files[0] if row[0] == number[0]]
+    assert sorted(lots) == [["12", "11"], ["5", "5"]]
+    assert [row for row in files[1] if row[0] == number[0]] == [
+        row for row in files[0] if row[0] == number[0]
+    ]
+    none = sheet_rows(seller.client.get("/sell/consignments?format=xlsx&state=cancelled").data)
+    assert none[-1][0] == "送货单号"
 
 
 def taken(sent: list[str], codes: list[str], first: str, third: str) -> dict[str, str]:

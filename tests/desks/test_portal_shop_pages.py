@@ -14,6 +14,7 @@ from flask import Flask
 
 from marketplace.clock import today
 from tests.channels.stocked import Stocked, stocked
+from tests.desks.spreadsheets import sheet_rows
 from tests.desks.trading import ORIGIN, Visitor
 
 DAY = today() - timedelta(days=20)
@@ -137,6 +138,8 @@ def test_a_count_is_typed_in_and_a_refused_one_keeps_what_was_typed(
     assert "供应商承担" in told
     assert "失窃" in told
     assert first.headers["Location"] in partner.get("/portal/counts")
+    listed = sheet_rows(partner.client.get("/portal/counts?format=xlsx").data)
+    assert [row[2] for row in listed[4:]] == ["1"]
     sheet = partner.client.get(f"{first.headers['Location']}?format=xlsx")
     assert sheet.get_data()[:2] == b"PK"
 
