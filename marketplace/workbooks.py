@@ -1,4 +1,5 @@
-"""A list as a workbook: title, 口径, head, rows. Every cell has its type, so a name can never become a formula. Pure."""
+"""A list as a workbook: title, 口径, head, rows; or an empty form. Every cell has its type, so a name can never become a
+formula. Pure."""
 
 from __future__ import annotations
 
@@ -70,6 +71,30 @@ def workbook(
         for place, column in enumerate(columns):
             _write(sheet, number, place, column, member(row, column.key), formats)
     sheet.freeze_panes(top + 1, 1)
+    book.close()
+    return target.getvalue()
+
+
+def form_workbook(tab: str, columns: Sequence[tuple[str, str]], *, lines: int) -> bytes:
+    """A sheet to fill in: a head, and `lines` rows whose cells keep what is typed as day, text or count (from 1 on)."""
+    target = BytesIO()
+    book = xlsxwriter.Workbook(target, _OPTIONS)
+    sheet = book.add_worksheet(tab)
+    head = book.add_format({"bold": True, "bottom": 1})
+    formats = {"day": "yyyy-mm-dd", "text": "@", "count": "0"}
+    for place, (label, kind) in enumerate(columns):
+        sheet.set_column(
+            place, place, 30 if kind == "text" else 14, book.add_format({"num_format": formats[kind]})
+        )
+        sheet.write_string(0, place, label, head)
+        if kind == "day":
+            rule = {"validate": "date", "criteria": ">=", "value": date(2020, 1, 1)}
+            sheet.data_validation(1, place, lines, place, rule)
+        elif kind == "count":
+            sheet.data_validation(
+                1, place, lines, place, {"validate": "integer", "criteria": ">=", "value": 1}
+            )
+    sheet.freeze_panes(1, 0)
     book.close()
     return target.getvalue()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -27,10 +27,13 @@ from marketplace.errors import Forbidden, RuleViolation
 from marketplace.trace.codes import canonical_form
 from marketplace.unit_of_work import Replayed
 from marketplace.values import MAX_QUANTITY
+from marketplace.workbook_reading import SheetRow, UnreadableWorkbook, is_workbook, table_rows
+from marketplace.workbooks import form_workbook
 
 MOST_ROWS = 5_000
 MOST_DAYS = 62
 MOST_LOTS = 500
+FORM = ("日期", "追溯码", "件数")
 # Whatever stands between year, month and day, and after it: hyphens, points, strokes, or the Chinese words.
 _DAY = re.compile(r"(\d{4})\D?(\d{1,2})\D?(\d{1,2})\D?", re.ASCII)
 _HEAD = ("日期", "day", "date", "business_day")
@@ -70,30 +73,52 @@ class FileDay:
 
 
 def read_file(content: bytes) -> tuple[list[FileRow], list[LineMistake]]:
-    """Rows of a CSV file in UTF-8 or GB18030, separated by commas, semicolons or tabs, and every line that is wrong."""
-    text = _text(content)
-    if text is None:
-        return [], [LineMistake(0, "读不了这个文件，请存成 CSV（UTF-8 或 GB18030）")]
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(",;\t", key=first.count)
+    """Rows of a file, a workbook (XLSX) or CSV, and every line that is wrong.
+
+    CSV is in UTF-8 or GB18030, separated by commas, semicolons or tabs.
+    """
     rows: list[FileRow] = []
     mistakes: list[LineMistake] = []
-    for n, cells in enumerate(csv.reader(text.splitlines(), delimiter=separator), start=1):
-        given = [cell.strip() for cell in cells]
-        while given and not given[-1]:
-            given.pop()
-        if not given or (not rows and not mistakes and given[0].lower() in _HEAD):
-            continue
-        if len(rows) + len(mistakes) >= MOST_ROWS:
-            mistakes.append(LineMistake(n, f"一个文件最多{MOST_ROWS}行，请分开上传"))
-            break
-        row = _row(n, given)
-        (rows if isinstance(row, FileRow) else mistakes).append(row)  # type: ignore[arg-type]
+    try:
+        for line in _lines_of(content):
+            if not line.cells and not line.mistake:
+                continue
+            if not rows and not mistakes and line.cells and line.cells[0].lower() in _HEAD:
+                continue
+            if len(rows) + len(mistakes) >= MOST_ROWS:
+                mistakes.append(LineMistake(line.number, f"一个文件最多{MOST_ROWS}行，请分开上传"))
+                break
+            row = LineMistake(line.number, line.mistake) if line.mistake else _row(line.number, line.cells)
+            (rows if isinstance(row, FileRow) else mistakes).append(row)  # type: ignore[arg-type]
+    except UnreadableWorkbook as unreadable:
+        return [], [LineMistake(0, str(unreadable))]
     if not rows and not mistakes:
         mistakes.append(LineMistake(0, "文件里没有销售"))
     if len({row.day for row in rows}) > MOST_DAYS:
         mistakes.append(LineMistake(0, f"一个文件最多{MOST_DAYS}天，请分开上传"))
     return rows, mistakes
+
+
+def _lines_of(content: bytes) -> Iterator[SheetRow]:
+    """Raises UnreadableWorkbook, as for a workbook."""
+    if is_workbook(content):
+        yield from table_rows(content)
+        return
+    text = _text(content)
+    if text is None:
+        raise UnreadableWorkbook("读不了这个文件，请存成 XLSX，或 CSV（UTF-8 或 GB18030）")
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    separator = max(",;\t", key=first.count)
+    for n, cells in enumerate(csv.reader(text.splitlines(), delimiter=separator), start=1):
+        given = [cell.strip() for cell in cells]
+        while given and not given[-1]:
+            given.pop()
+        yield SheetRow(n, given)
+
+
+def empty_form() -> bytes:
+    """A workbook to fill in, that `read_file` reads: days, trace codes as text, whole packs."""
+    return form_workbook("销售", [(FORM[0], "day"), (FORM[1], "text"), (FORM[2], "count")], lines=MOST_ROWS)
 
 
 def _text(content: bytes) -> str | None:
@@ -114,6 +139,8 @@ def _row(line: int, cells: Sequence[str]) -> FileRow | LineMistake:
         day = date(*(int(part) for part in found.groups())) if found else None
     except ValueError:
         day = None
+    if not cells[0]:
+        return LineMistake(line, "没有日期；合并的单元格请先拆开，每行都写日期")
     if day is None:
         return LineMistake(line, f"读不出日期：{cells[0][:40]}")
     packs = cells[2].replace(",", "")

@@ -17,6 +17,7 @@ from marketplace.clock import now
 from marketplace.database import db
 from marketplace.errors import RuleViolation
 from marketplace.unit_of_work import retrying
+from marketplace.web.attachments import attachment
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, form, posted, read_form, read_query, uploaded, went
 from marketplace.web.language import N_, translated
@@ -24,6 +25,7 @@ from marketplace.web.pages import moment, page
 from marketplace.web.schemas import InSchema, integer
 from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
 from marketplace.web.words import word
+from marketplace.workbooks import CONTENT_TYPE
 
 blp = Blueprint("portal_sales", __name__)
 blueprints = [blp]
@@ -103,6 +105,21 @@ def upload() -> Shown:
     if chosen is None:
         raise RuleViolation(errors=[{"pointer": "#/file", "detail": "请选一个文件"}])
     return _preview(*sales_files.read_file(chosen[1]))
+
+
+@blp.route("/portal/sales/form.xlsx", methods=["GET"])
+@requires(Permission.CHANNEL_SALES)
+def form_xlsx() -> Response:
+    """The empty table as a workbook."""
+    return attachment(sales_files.empty_form(), CONTENT_TYPE, f"{gettext('销售表')}.xlsx")
+
+
+@blp.route("/portal/sales/form.csv", methods=["GET"])
+@requires(Permission.CHANNEL_SALES)
+def form_csv() -> Response:
+    """The empty table as CSV, marked as UTF-8 for spreadsheets."""
+    head = "\ufeff" + ",".join(sales_files.FORM) + "\r\n"
+    return attachment(head.encode(), "text/csv", f"{gettext('销售表')}.csv")
 
 
 @blp.route("/portal/sales/confirm", methods=["GET", "POST"])

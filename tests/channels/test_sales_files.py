@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+import io
+import zipfile
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
+import xlsxwriter
 from flask import Flask
 
-from marketplace.channels.sales_files import FileRow, as_text, preview, read_file, report_rows
+from marketplace.channels.sales_files import (
+    FileRow,
+    LineMistake,
+    as_text,
+    empty_form,
+    preview,
+    read_file,
+    report_rows,
+)
 from marketplace.clock import today
 from marketplace.database import db
+from marketplace.workbook_reading import MOST_UNPACKED
 from tests.channels.partner import channel_actor
 from tests.channels.stocked import Stocked, stocked
 
@@ -50,6 +64,111 @@ def test_every_line_that_can_not_be_read_is_named() -> None:
     ]
     for content in (b"", b"\x00\x01", "日期,追溯码,件数".encode()):
         assert [m.line for m in read_file(content)[1]] == [0]
+
+
+def book_of(*sheets: Callable[[Any], object]) -> bytes:
+    """A workbook with a sheet that each of `sheets` fills."""
+    target = io.BytesIO()
+    book = xlsxwriter.Workbook(target)
+    for fill in sheets:
+        sheet = book.add_worksheet()
+        sheet.default_date_format = book.add_format({"num_format": "yyyy-mm-dd"})
+        fill(sheet)
+    book.close()
+    return target.getvalue()
+
+
+def repacked(content: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
+    """A workbook with one part changed."""
+    target = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as old,
+        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for part in old.namelist():
+            new.writestr(part, change(old.read(part)) if part == name else old.read(part))
+    return target.getvalue()
+
+
+def filled(sheet: Any) -> None:
+    sheet.write_row(0, 0, ["日期", "追溯码", "件数"])
+    sheet.write_datetime(1, 0, datetime(2026, 11, 23))
+    sheet.write_row(1, 1, [" AB ", 3])
+    sheet.write_row(3, 0, ["2026/11/24", 12345, "1,200"])
+    sheet.write_row(4, 0, [20261125, "AB"])
+    sheet.write_formula(4, 2, "=1+1", None, 2)
+
+
+def noted(sheet: Any) -> None:
+    sheet.write(0, 0, "说明")
+    sheet.hide()
+
+
+def wrong(sheet: Any) -> None:
+    sheet.merge_range(0, 0, 1, 0, "2026-11-23")
+    sheet.write_row(0, 1, ["AB", 1])
+    sheet.write_row(1, 1, ["AB", 2.5])
+    sheet.write_row(2, 0, [46349, "AB", 1])
+    sheet.write_row(3, 0, ["2026-11-23", "AB", 2.5])
+    sheet.write_row(4, 0, ["2026-11-23", "AB"])
+    sheet.write_formula(4, 2, "=B9", None, "#N/A")
+    sheet.write_row(5, 0, ["2026-11-23", "AB", 1, "多的"])
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+READ = [
+    FileRow(2, date(2026, 11, 23), "AB", 3), FileRow(4, date(2026, 11, 24), "12345", 1200),
+    FileRow(5, date(2026, 11, 25), "AB", 2),
+]  # fmt: skip
+
+
+def test_a_workbook_is_read_as_its_cells_were_meant() -> None:
+    hidden = book_of(filled, noted, lambda sheet: None)
+
+    assert read_file(book_of(filled)) == read_file(hidden) == (READ, [])
+    assert [m.detail for m in read_file(empty_form())[1]] == ["文件里没有销售"]
+
+
+def test_what_a_workbook_can_not_tell_is_named_by_row_and_column() -> None:
+    unsaved = repacked(
+        book_of(filled),
+        SHEET,
+        lambda xml: xml.replace(b"<v>2</v></c></row></sheetData>", b"</c></row></sheetData>"),
+    )
+
+    assert [(m.line, m.detail) for m in read_file(book_of(wrong))[1]] == [
+        (2, "没有日期；合并的单元格请先拆开，每行都写日期"),
+        (3, "读不出日期：46349"),
+        (4, "件数要是1以上的整数：2.5"),
+        (5, "C列是错误值#N/A"),
+        (6, "要有日期、追溯码、件数三列，这一行有4列"),
+    ]
+    assert read_file(unsaved) == (READ[:2], [LineMistake(5, "C列是公式，没有存下算出的数，请粘贴成数值")])
+
+
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [
+        (book_of(filled, filled), "有几张工作表（Sheet1、Sheet2），请只留一张"),
+        (b"\xd0\xcf\x11\xe0" + bytes(600), "旧的 XLS 或有密码的表读不了，请另存成没有密码的 XLSX"),
+        (b"PK\x03\x04" + bytes(600), "读不了这个文件，请另存成 XLSX 或 CSV"),
+        (repacked(book_of(filled), "xl/workbook.xml", lambda xml: xml[:60]), "读不了这个文件，请另存成 XLSX 或 CSV"),
+        (
+            repacked(book_of(filled), SHEET, lambda xml: b'<!DOCTYPE a [<!ENTITY b "c">]>' + xml.partition(b"?>")[2]),
+            "读不了这个文件，请另存成 XLSX 或 CSV",
+        ),
+        (
+            repacked(book_of(filled), "docProps/app.xml", lambda xml: bytes(MOST_UNPACKED)),
+            "表太大，请只留要上报的几列，另存后再传",
+        ),
+        (
+            repacked(book_of(filled), SHEET, lambda xml: xml.replace(b'r="5"', b'r="900000000"')),
+            "表太长，最多20000行，请分开上传",
+        ),
+    ],
+)  # fmt: skip
+def test_a_workbook_that_is_none_or_would_grow_is_refused_as_a_whole(content: bytes, detail: str) -> None:
+    assert read_file(content) == ([], [LineMistake(0, detail)])
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
+from openpyxl import load_workbook
 
 from marketplace.clock import today
 from tests.channels.stocked import Stocked, stocked
@@ -31,11 +32,21 @@ def partner(app: Flask, lots: list[Stocked]) -> Visitor:
     return Visitor(app, "tianjin.partner")
 
 
-def uploaded(visitor: Visitor, text: str, status: int = 200) -> str:
-    data = {"file": (io.BytesIO(text.encode()), "sales.csv")}
+def uploaded(visitor: Visitor, text: str | bytes, status: int = 200) -> str:
+    content = text if isinstance(text, bytes) else text.encode()
+    data = {"file": (io.BytesIO(content), "sales.csv")}
     answer = visitor.client.post("/portal/sales/new", data=data, headers=ORIGIN)
     assert answer.status_code == status, answer.get_data(as_text=True)
     return answer.get_data(as_text=True)
+
+
+def filled_form(visitor: Visitor, *row: object) -> bytes:
+    """The empty workbook that the portal offers, filled in with one row."""
+    book = load_workbook(io.BytesIO(visitor.client.get("/portal/sales/form.xlsx").data))
+    book.active.append(row)
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue()
 
 
 def hidden(text: str) -> dict[str, str]:
@@ -64,6 +75,7 @@ def test_a_file_is_looked_over_then_reported_and_corrected_by_another_one(
     done = partner.post("/portal/sales/confirm", 303, **hidden(shown))
     assert done.headers["Location"] == "/portal/sales"
     assert "都报过了" in uploaded(partner, table)
+    assert "都报过了" in uploaded(partner, filled_form(partner, DAY, lot.trace_code, 3))
     partner.post("/portal/sales/confirm", 303, **hidden(shown))
     assert (reports(owner), lot.held(owner)) == ([(1, False)], held - 3)
 
@@ -93,6 +105,7 @@ def test_a_stale_correction_and_a_wrong_file_report_nothing(
     assert "件数要是1以上的整数" in wrong
     assert "portal/sales/confirm" not in wrong
     partner.post("/portal/sales/new", 422)
+    assert partner.client.get("/portal/sales/form.csv").get_data(as_text=True) == "\ufeff日期,追溯码,件数\r\n"
     content = f"{day},{lots[0].trace_code},1"
     stale: dict[str, Any] = {"corrects__0__day": day, "corrects__0__version": "4"}
     refused = partner.post("/portal/sales/confirm", 422, content=content, **stale)
