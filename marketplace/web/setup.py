@@ -10,12 +10,11 @@ from types import ModuleType
 from typing import Any
 
 from flask import Flask
-from flask_smorest import Api
 
 from marketplace.config import Settings
 from marketplace.web.authentication import register_authentication
 from marketplace.web.cache import ReadCache
-from marketplace.web.docs import ProblemOut, register_docs
+from marketplace.web.docs import ProblemApi, register_docs
 from marketplace.web.edge import announce_ends, public
 from marketplace.web.generation import generation_of, register_live_kinds
 from marketplace.web.health import register_health
@@ -31,16 +30,6 @@ from marketplace.web.watching import Watch
 
 class UndeclaredRoute(Exception):
     """Routes without `requires`, `public` or `operations`: the application does not start with them."""
-
-
-class _ProblemApi(Api):  # type: ignore[misc]
-    """The library's API with our error form: its own handler would answer in another one."""
-
-    ERROR_SCHEMA = ProblemOut
-    DEFAULT_ERROR_RESPONSE_NAME = "DEFAULT_ERROR"
-
-    def _register_error_handlers(self) -> None:
-        """Errors are answered in `problems.py` alone."""
 
 
 def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) -> None:
@@ -66,7 +55,7 @@ def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) ->
     register_language(app)
     register_pages(app)
     # Partners read a document of their own: what stands under /partner/ is in no other.
-    api, partner = _ProblemApi(app), _ProblemApi(app, config_prefix="PARTNER")
+    api, partner = ProblemApi(app), ProblemApi(app, config_prefix="PARTNER")
     for blueprint in _blueprints(apis):
         of_partners = (blueprint.url_prefix or "").startswith("/partner/")
         (partner if of_partners else api).register_blueprint(blueprint)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from marketplace.database import db
 from marketplace.web.edge import public
 from marketplace.web.setup import UndeclaredRoute, check_declared
+from tests.conftest import make_app
 
 
 def test_a_route_that_says_nothing_of_access_stops_the_start() -> None:
@@ -22,6 +25,16 @@ def test_a_route_that_says_nothing_of_access_stops_the_start() -> None:
 
 def test_every_route_of_the_application_is_declared(empty_app: Flask) -> None:
     check_declared(empty_app)
+
+
+def test_a_start_leaves_no_thread_and_no_connection_to_the_workers_that_fork_from_it(
+    empty_app: Flask,
+) -> None:
+    before = set(threading.enumerate())
+    app = make_app({**empty_app.config["TEST_ENVIRONMENT"], "READ_CACHE_SECONDS": "2"})
+    assert set(threading.enumerate()) == before
+    with app.app_context():
+        assert [engine.pool.checkedin() for engine in db.engines.values()] == [0, 0]  # type: ignore[attr-defined]
 
 
 def test_the_document_describes_every_api_route(empty_app: Flask) -> None:
