@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -78,11 +79,14 @@ def purchases() -> Shown:
         limit=MAX_ROWS if sheet else 24,
         after=request.args.get("after"),
     )
-    return _sheet(found["items"]) if sheet else page("buying/purchases.html", purchases=found, tab=tab)
+    if sheet:
+        return purchases_sheet(gettext("采购单"), found["items"], PURCHASE_COLUMNS)
+    return page("buying/purchases.html", purchases=found, tab=tab)
 
 
-def _sheet(items: list[dict[str, Any]]) -> Response:
-    columns = [Column(c.key, translated(c.label), c.kind, c.width) for c in PURCHASE_COLUMNS]
+def purchases_sheet(title: str, items: Sequence[dict[str, Any]], columns: Sequence[Column]) -> Response:
+    """A list of purchases as a download, with its 口径."""
+    named = [Column(c.key, translated(c.label), c.kind, c.width) for c in columns]
     rows = [
         {
             **row,
@@ -95,7 +99,7 @@ def _sheet(items: list[dict[str, Any]]) -> Response:
         gettext("金额为货款，含税，不含运费"),
         gettext("截至%(time)s（北京时间）", time=moment(now())),
     ]
-    return sheet_response(gettext("采购单"), columns, rows, basis)
+    return sheet_response(title, named, rows, basis)
 
 
 @blp.route("/purchases/<uuid:purchase_id>", methods=["GET"])

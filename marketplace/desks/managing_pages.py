@@ -5,21 +5,30 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint
+from flask import Blueprint, request
 from flask_babel import gettext
 
 from marketplace.actors import Permission
 from marketplace.database import db
 from marketplace.desks import purchase_views, trade_views
+from marketplace.desks.buying_pages import PURCHASE_COLUMNS, purchases_sheet
 from marketplace.orders import deciding
 from marketplace.unit_of_work import retrying
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form
+from marketplace.web.language import N_
 from marketplace.web.pages import page, register_badge
 from marketplace.web.schemas import ReasonIn
+from marketplace.web.sheets import MAX_ROWS, Column
 
 blp = Blueprint("managing", __name__)
 blueprints = [blp]
+
+WAITING_COLUMNS = (
+    *PURCHASE_COLUMNS,
+    Column("asker", N_("提交人")),
+    Column("hold_until", N_("库存留到"), "time", 18),
+)
 
 register_badge("approvals", lambda actor: purchase_views.count_to_decide(db.session(), actor))
 
@@ -40,8 +49,18 @@ def today() -> Shown:
 @blp.route("/manage/approvals", methods=["GET"])
 @requires(Permission.PURCHASE_DECIDE)
 def approvals() -> Shown:
-    """Purchases that wait for this manager, the most urgent first."""
-    return page("managing/approvals.html", waiting=purchase_views.to_decide(db.session(), current_actor()))
+    """Purchases that wait for this manager, the most urgent first; `format=xlsx` gives all of them as a file."""
+    sheet = request.args.get("format") == "xlsx"
+    waiting = purchase_views.page_to_decide(
+        db.session(),
+        current_actor(),
+        sort=request.args.get("sort"),
+        limit=MAX_ROWS if sheet else 24,
+        after=request.args.get("after"),
+    )
+    if sheet:
+        return purchases_sheet(gettext("待审批"), waiting["items"], WAITING_COLUMNS)
+    return page("managing/approvals.html", waiting=waiting)
 
 
 def _decision(purchase_id: UUID, template: str) -> Shown:

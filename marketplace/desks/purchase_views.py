@@ -29,6 +29,8 @@ TABS = {
     "ended": (PurchaseState.REJECTED, PurchaseState.CANCELLED, PurchaseState.EXPIRED),
 }
 SORTS: dict[str, Any] = {"amount": Purchase.__table__.c.total_fen, "day": Purchase.__table__.c.deliver_on}
+# A purchase that waits always has a hold.
+DECIDE_SORTS: dict[str, Any] = {**SORTS, "hold": Purchase.__table__.c.hold_until}
 # From an order to its evaluation, in working days, as trade here goes: delivery 3, acceptance and invoice 3, payment 2.
 USUAL_DAYS = 8
 
@@ -118,6 +120,17 @@ def to_decide(session: Session, actor: Actor) -> list[dict[str, Any]]:
         .limit(trade_views.MANY)
     )
     return [_shape(actor)(row) for row in rows]
+
+
+def page_to_decide(
+    session: Session, actor: Actor, *, sort: str | None = None, limit: int = 24, after: str | None = None
+) -> dict[str, Any]:
+    """One page of the same, by one of `DECIDE_SORTS` or, as a manager works, by the end of the hold; one query."""
+    newest: Key = (Purchase.__table__.c.id, False)
+    column = DECIDE_SORTS.get((sort or "").removeprefix("-"), DECIDE_SORTS["hold"])
+    statement = _statement().where(decidable(actor), Purchase.state == PurchaseState.AWAITING_APPROVAL)
+    keys = [(column, (sort or "").startswith("-")), newest]
+    return paginate(session, statement, keys, limit=limit, after=after, shape=_shape(actor))
 
 
 def count_to_decide(session: Session, actor: Actor) -> int:

@@ -44,6 +44,7 @@ blueprints = [blp]
 FIGURES_SECONDS = 60.0
 FACETS_SECONDS = 5.0
 _LISTED = 24
+_PICTURED = 6
 _SEPARATORS = re.compile(r"[\s\-\u2010-\u2014\u2212\uff0d]")
 
 
@@ -75,6 +76,7 @@ def home() -> str:
         session, "calendar", month, _seconds(FIGURES_SECONDS), lambda: house.calendar(session, month)
     )
     counties = house.counties(session, year)
+    pictured = views.pictured(session, _PICTURED)
     return page(
         "shop/home.html",
         year=year,
@@ -83,6 +85,8 @@ def home() -> str:
         seasons=house.next_harvests(calendar),
         counties=counties,
         month=today().month,
+        pictured=pictured,
+        covers=pictures.covers(session, [goods["id"] for goods in pictured]),
     )
 
 

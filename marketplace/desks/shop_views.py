@@ -5,6 +5,7 @@ Every function is one statement, whatever the number of products on the page.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
@@ -17,12 +18,14 @@ from sqlalchemy.orm import Session
 from marketplace.accounts.models import Organisation, OrganisationKind, Region, Township
 from marketplace.catalog import listing, search
 from marketplace.catalog.listing import Filters
-from marketplace.catalog.models import Lot, LotState, Product
+from marketplace.catalog.models import Lot, LotState, Product, ProductPhoto
 from marketplace.catalog.states import ProductState
 from marketplace.clock import today
 from marketplace.orders import rules as orders
 from marketplace.policies.queries import eligible_counties
 from marketplace.trace.models import Inspection, LotCertificate, Origin
+
+_AMONG = 60
 
 
 def suggestions(session: Session, text: str, *, most: int = 6) -> dict[str, list[dict[str, Any]]]:
@@ -114,6 +117,34 @@ def why_not_counted(session: Session, product: dict[str, Any]) -> str | None:
     if product["county"]["code"] not in eligible_counties(session, today().year):
         return orders.COUNTY_NOT_LISTED
     return orders.SELLER_NOT_ADMITTED
+
+
+def pictured(session: Session, most: int) -> list[dict[str, Any]]:
+    """Goods on the shelf with a photo of their own, one of each seller before a second of any: {id, name, county}.
+
+    Those whose photos came last stand first; of the `_AMONG` newest, so that what a front page asks stays small.
+    """
+    rows = session.execute(
+        sa.select(Product.id, Product.name, Product.seller_id, Region.name.label("county"))
+        .select_from(ProductPhoto)
+        .join(Product, Product.id == ProductPhoto.product_id)
+        .join(Organisation, Organisation.id == Product.seller_id)
+        .join(Region, Region.code == Product.county_code)
+        .where(
+            ProductPhoto.removed_at.is_(None),
+            ProductPhoto.position == 0,
+            Product.state == ProductState.RECOGNISED,
+            Organisation.disabled_at.is_(None),
+        )
+        .order_by(ProductPhoto.id.desc())
+        .limit(_AMONG)
+    )
+    turns: Counter[UUID] = Counter()
+    told = []
+    for row in rows:
+        told.append((turns[row.seller_id], {"id": row.id, "name": row.name, "county": row.county}))
+        turns[row.seller_id] += 1
+    return [goods for _, goods in sorted(told, key=lambda pair: pair[0])[:most]]
 
 
 def withdrawn(session: Session, product_id: UUID) -> dict[str, Any] | None:

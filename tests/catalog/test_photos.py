@@ -186,6 +186,7 @@ def test_a_photo_is_handed_in_by_page_and_seen_in_the_catalogue(
     digest = re.search(r"(/photos/[0-9a-f]{64}[.]jpg)", page)
     assert digest is not None
     for address in (
+        "/",
         f"/products?seller={goods['seller']['id']}",
         f"/products/{goods['id']}",
         f"/sellers/{goods['seller']['id']}",

@@ -620,7 +620,11 @@ def test_a_manager_approves_by_form_and_sees_the_prices_of_the_last_time(
     story = teller.play("submitted")
     number = story.purchase["number"]
     assert number in manager.see("/manage")
-    assert number in manager.see("/manage/approvals")
+    for order in ("", "?sort=-hold", "?sort=amount"):
+        assert number in manager.see(f"/manage/approvals{order}")
+    sheet = texts(manager.client.get("/manage/approvals?format=xlsx"))
+    assert sheet >= {number, "库存留到", "金额为货款，含税，不含运费"}
+    assert manager.client.get("/manage/approvals?after=x").status_code == 422
     path = f"/purchases/{story.purchase['id']}/approve"
     assert "没变" in manager.see(path)
     form = {"_once": manager.key(path)}
