@@ -1,4 +1,5 @@
-"""A channel's daily file: every order, shipment, acceptance, refusal, sale, count and fen that a day recorded."""
+"""A channel's daily file: every order, shipment, acceptance, refusal, consignment, sale, count and fen that a day
+recorded."""
 
 from __future__ import annotations
 
@@ -17,11 +18,11 @@ from marketplace.catalog.models import Lot
 from marketplace.channels.consignment_models import SalesReport, SalesReportLine, StockCount, StockCountLine
 from marketplace.channels.models import PartnerOrder
 from marketplace.channels.reconciliation_rules import (
-    KINDS_OF_FACT,
     Entry,
     Row,
     entries_of,
     file_of,
+    kinds_of_fact,
     summary_of,
 )
 from marketplace.channels.statement_models import Statement
@@ -74,7 +75,10 @@ def _of_facts(session: Session, actor: Actor, start: datetime, end: datetime) ->
     )
     facts = session.execute(
         sa.select(Fact.id, Fact.number, Fact.kind, Fact.recorded_at, Fact.body).where(
-            own, Fact.recorded_at >= start, Fact.recorded_at < end, Fact.kind.in_(KINDS_OF_FACT)
+            own,
+            Fact.recorded_at >= start,
+            Fact.recorded_at < end,
+            Fact.kind.in_(kinds_of_fact(clock.business_day(start))),
         )
     ).all()
     told: list[tuple[tuple[datetime, str, int], str, str, Entry]] = []
@@ -113,9 +117,11 @@ class _Names:
                 .where(Order.id.in_(orders), Order.buyer_id == actor.organisation_id)
             )
         }
-        self.codes = {
-            str(row.id): row.trace_code
-            for row in session.execute(sa.select(Lot.id, Lot.trace_code).where(Lot.id.in_(lots)))
+        self.lots = {
+            str(row.id): row
+            for row in session.execute(
+                sa.select(Lot.id, Lot.trace_code, Lot.product_id).where(Lot.id.in_(lots))
+            )
         }
         self.sellers = {
             str(row.id): str(row.seller_id)
@@ -127,6 +133,9 @@ class _Names:
     def row(self, at: datetime, subject: str, fact_id: str, entry: Entry) -> Row:
         line = self.lines.get(entry.line)
         order = self.orders.get(entry.order if line is None else str(line.order_id))
+        lot = self.lots.get(entry.lot)
+        product = lot if line is None else line
+        seller = entry.seller or self.sellers.get(subject, "")
         amount = entry.amount_fen
         if amount is None:
             amount = (entry.quantity or 0) * (0 if line is None else line.unit_price_fen)
@@ -136,9 +145,9 @@ class _Names:
             partner_order_no="" if order is None else order.partner_order_no or "",
             order_number="" if order is None else order.number,
             reference=entry.reference,
-            seller_id=self.sellers.get(subject, "") if order is None else str(order.seller_id),
-            product_id="" if line is None else str(line.product_id),
-            trace_code=entry.trace_code or self.codes.get(entry.lot, ""),
+            seller_id=seller if order is None else str(order.seller_id),
+            product_id="" if product is None else str(product.product_id),
+            trace_code=entry.trace_code or ("" if lot is None else lot.trace_code),
             business_day=clock.business_day(at).isoformat(),
             quantity=entry.quantity,
             unit_price_fen=None if line is None else line.unit_price_fen,

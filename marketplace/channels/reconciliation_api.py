@@ -20,8 +20,10 @@ blueprints = [blp]
 
 
 class ReconciliationKindOut(Schema):
-    """Sums of one kind of row: order, cancelled, shipped, accepted, refused, allowance, sold, red, spoilage, loss, payment,
-    refund, statement, statement_change, settlement."""
+    """Sums of one kind of row: order, cancelled, shipped, accepted, refused, allowance, consigned, consignment_taken_over,
+    consignment_returned, consignment_cancelled, sold, red, spoilage, loss, payment, refund, statement, statement_change,
+    settlement. Nobody owes consignments (amount_fen 0); those sent less those taken over, with what was returned and
+    cancelled (negative), are still on their way."""
 
     kind = fields.String(required=True)
     rows = fields.Integer(required=True)
@@ -60,7 +62,7 @@ def show_reconciliation(day: str) -> Response:
 def send_reconciliation(day: str) -> Response:
     """Everything that a business day (Asia/Shanghai) recorded, as CSV with a line `total` at the end.
 
-    A late report stands in the file of the day on which it came, so that a file never changes.
+    Packs that go back to a seller are negative. A late report stands in the file of the day on which it came, so that a file never changes.
     """
     content, sums = _file(day)
     response = attachment(content, "text/csv", f"reconciliation-{day}.csv")

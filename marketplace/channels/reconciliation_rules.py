@@ -9,7 +9,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -32,7 +32,10 @@ _STATEMENTS = {
     "statement.answered": "statement_change",
     "statement.settled": "settlement",
 }
-KINDS_OF_FACT = frozenset(
+_CONSIGNMENTS = frozenset({"consignment.sent", "consignment.taken_over", "consignment.cancelled"})
+# Files of the days before were handed out without consignments, and stay as they were.
+CONSIGNMENTS_SINCE = date(2026, 11, 25)
+_KINDS_OF_FACT = frozenset(
     {
         "purchase.submitted",
         "order.shipped",
@@ -45,6 +48,11 @@ KINDS_OF_FACT = frozenset(
 )
 
 
+def kinds_of_fact(day: date) -> frozenset[str]:
+    """The facts that have rows in the file of a day."""
+    return _KINDS_OF_FACT | _CONSIGNMENTS if day >= CONSIGNMENTS_SINCE else _KINDS_OF_FACT
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What a fact says of one line, or of one order, before names are put to the ids."""
@@ -55,6 +63,7 @@ class Entry:
     lot: str = ""
     trace_code: str = ""
     reference: str = ""
+    seller: str = ""
     quantity: int | None = None
     # None: the packs at the price of their line.
     amount_fen: int | None = None
@@ -105,6 +114,8 @@ def entries_of(kind: str, data: Mapping[str, Any]) -> list[Entry]:
             Entry("allowance", line["line"], lot=line["lot"], amount_fen=line["accepted_fen"])
             for line in data["lines"]
         ]
+    if kind in _CONSIGNMENTS:
+        return list(_consigned(kind.removeprefix("consignment."), data))
     if kind in _MONEY:
         name, sign = _MONEY[kind]
         parts = data["orders"] or [{"order": "", "amount_fen": data["amount_fen"]}]
@@ -128,6 +139,27 @@ def _taken(line: Mapping[str, Any]) -> Iterable[Entry]:
         )
     if line["refused"]:
         yield Entry("refused", line["line"], lot=line["lot"], quantity=line["refused"])
+
+
+def _consigned(act: str, data: Mapping[str, Any]) -> Iterable[Entry]:
+    """Packs that go to a shop and back. Nobody owes them: they stay the seller's until they are sold.
+
+    Sent packs are those taken over, returned, cancelled, or still on their way.
+    """
+    for line in data["lines"]:
+        accepted = line["accepted"] if act == "taken_over" else 0
+        packs = {
+            "consigned": line["quantity"] if act == "sent" else 0,
+            "consignment_taken_over": accepted,
+            "consignment_returned": accepted - line["quantity"] if act == "taken_over" else 0,
+            "consignment_cancelled": -line["quantity"] if act == "cancelled" else 0,
+        }
+        for name, quantity in packs.items():
+            if quantity:
+                yield Entry(
+                    name, lot=line["lot"], trace_code=line["trace_code"], reference=data["number"],
+                    seller=data["seller"], quantity=quantity, amount_fen=0,
+                )  # fmt: skip
 
 
 COLUMNS = ("row", *(field.name for field in fields(Row)))

@@ -18,8 +18,10 @@ from flask import Flask
 from marketplace import clock
 from marketplace.actors import Door, system
 from marketplace.channels import statement_disputes, statement_paying, statements
+from marketplace.channels.reconciliation_rules import CONSIGNMENTS_SINCE, kinds_of_fact
 from tests.channels.consigned import LAST_DAY, PERIOD, open_shop
 from tests.channels.partner import Program, channel_actor, order_body
+from tests.channels.sending import Sender
 from tests.channels.sent import sent_order
 from tests.story import Teller
 from tests.traded import bearer
@@ -73,6 +75,13 @@ def traded_day(app: Flask, owner: psycopg.Connection, program: Program) -> None:
     items = program.items()[:2]
     program.post("/orders", order_body("REC-2", items, packs=2), 201)
     program.post("/orders/REC-2/cancel", {"reason": "不要了"})
+
+    sender = Sender(app)
+    sent = sender.send(10, 4)
+    body = {"lines": [{"trace_code": sent["lines"][0]["trace_code"], "accepted_quantity": 7}]}
+    program.post(f"/consignments/{sent['id']}/take-over", body)
+    teller.ask("POST", f"/consignments/{sender.send(3)['id']}/cancel", SELLER)
+    sender.send(2)
 
     shop = open_shop(owner)
     shop.report(LAST_DAY, (10, 4180), (2, 3900))
@@ -135,6 +144,14 @@ select 'statement_change', '', '', null, sum(amount_fen) from statement_line l j
 where s.channel_id = %(channel)s and exists (
     select from statement_line a where a.statement_id = s.id and a.kind = 'adjustment' and a.position <= l.position)
 union all
+select k.kind, '', l.trace_code, k.packs, 0
+from consignment c join consignment_line l on l.consignment_id = c.id cross join lateral (values
+    ('consigned', l.quantity),
+    ('consignment_taken_over', case c.state when 'taken_over' then l.accepted end),
+    ('consignment_returned', case c.state when 'taken_over' then l.accepted - l.quantity end),
+    ('consignment_cancelled', case c.state when 'cancelled' then -l.quantity end)
+) as k(kind, packs) where c.channel_id = %(channel)s and k.packs <> 0
+union all
 select 'settlement', '', '', null, total_fen from statement where channel_id = %(channel)s and state = 'settled'
 """
 
@@ -175,8 +192,13 @@ def test_each_row_is_one_of_the_tables_and_a_closed_day_keeps_its_bytes(
     assert seen == expected
     assert {kind for kind, *_ in seen} == {
         "order", "cancelled", "shipped", "accepted", "refused", "allowance", "payment", "sold", "red", "spoilage",
-        "loss", "statement", "statement_change", "settlement",
+        "loss", "statement", "statement_change", "settlement", "consigned", "consignment_taken_over",
+        "consignment_returned", "consignment_cancelled",
     }  # fmt: skip
+    assert sum(n * key[3] for key, n in seen.items() if key[0] == "consigned") == 10 + 4 + 3 + 2
+    assert {
+        bool(r["seller_id"] and r["product_id"] and r["reference"]) for r in rows if "consign" in r["kind"]
+    } == {True}
     assert (total["row"], int(total["amount_fen"])) == ("total", sum(key[4] * n for key, n in seen.items()))
     assert [int(r["row"]) for r in rows] == list(range(1, len(rows) + 1))
     assert {r["partner_order_no"] for r in rows if r["order_number"]} == {"REC-1", "REC-2"}
@@ -184,6 +206,16 @@ def test_each_row_is_one_of_the_tables_and_a_closed_day_keeps_its_bytes(
     sums = program.get(f"/reconciliation/{day}")
     assert (sums["rows"], sums["sha256"]) == (len(rows), digest.hexdigest())
     assert sums["total_fen"] == int(total["amount_fen"]) == sum(k["amount_fen"] for k in sums["kinds"])
+
+
+def test_files_that_were_handed_out_without_consignments_stay_without_them() -> None:
+    before, since = CONSIGNMENTS_SINCE - timedelta(days=1), CONSIGNMENTS_SINCE
+    assert {kind for kind in kinds_of_fact(since) if kind.startswith("consignment.")} == {
+        "consignment.sent", "consignment.taken_over", "consignment.cancelled",
+    }  # fmt: skip
+    assert kinds_of_fact(before) == {
+        kind for kind in kinds_of_fact(since) if not kind.startswith("consignment.")
+    }
 
 
 def test_another_channels_day_has_none_of_it(app: Flask, day: date, noon: Any) -> None:
