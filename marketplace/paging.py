@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -75,6 +75,15 @@ def _typed(column: Any, value: Any) -> Any:
     except (ValueError, TypeError, AttributeError):
         raise BadCursor from None
     return parsed
+
+
+def sort_keys(
+    sorts: Mapping[str, sa.SQLColumnExpression[Any]], sort: str | None, newest: sa.SQLColumnExpression[Any]
+) -> list[Key]:
+    """The keys of a named sort, with a minus downwards; the newest first for none and for names that are not known."""
+    column = sorts.get((sort or "").removeprefix("-"))
+    down = (sort or "").startswith("-")
+    return [(newest, True)] if column is None else [(column, down), (newest, down)]
 
 
 def page_values(keys: Sequence[Key], after: str | None) -> dict[str, Any]:

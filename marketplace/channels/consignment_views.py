@@ -16,10 +16,16 @@ from marketplace.channels.consignment_models import Consignment, ConsignmentLine
 from marketplace.channels.models import ChannelAgreement, ChannelItem
 from marketplace.channels.states import ConsignmentState, Pattern
 from marketplace.errors import NotFound
-from marketplace.paging import DEFAULT_LIMIT, paginate
+from marketplace.paging import DEFAULT_LIMIT, paginate, sort_keys
 
 OFFICES = frozenset({Role.POVERTY_OFFICE, Role.MARKET_REGULATOR})
 CHANNEL, SELLER = aliased(Organisation), aliased(Organisation)
+SORTS: dict[str, sa.SQLColumnExpression[Any]] = {
+    "number": Consignment.__table__.c.number,
+    "seller": SELLER.name,
+    "shop": Place.__table__.c.name,
+    "sent_at": Consignment.__table__.c.sent_at,
+}
 
 
 def in_scope(actor: Actor) -> sa.ColumnElement[bool]:
@@ -83,14 +89,14 @@ def list_consignments(
     actor: Actor,
     *,
     state: str | None = None,
+    sort: str | None = None,
     limit: int = DEFAULT_LIMIT,
     after: str | None = None,
 ) -> dict[str, Any]:
-    """A page of the consignments in the actor's scope, newest first, in one query."""
+    """A page of the consignments in the actor's scope, newest first or by one of `SORTS`, in one query."""
     statement = _head().where(in_scope(actor), *_standing(state))
-    return paginate(
-        session, statement, [(Consignment.__table__.c.id, True)], limit=limit, after=after, shape=_shape
-    )
+    keys = sort_keys(SORTS, sort, Consignment.__table__.c.id)
+    return paginate(session, statement, keys, limit=limit, after=after, shape=_shape)
 
 
 def consigned_lots(session: Session, actor: Actor, *, state: str | None, limit: int) -> list[dict[str, Any]]:

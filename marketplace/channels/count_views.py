@@ -16,7 +16,13 @@ from marketplace.actors import Actor
 from marketplace.catalog.models import Lot, Place, Product
 from marketplace.channels.consignment_models import StockCount, StockCountLine
 from marketplace.errors import NotFound
-from marketplace.paging import DEFAULT_LIMIT, paginate
+from marketplace.paging import DEFAULT_LIMIT, paginate, sort_keys
+
+SORTS: dict[str, sa.SQLColumnExpression[Any]] = {
+    "counted_on": StockCount.__table__.c.counted_on,
+    "place": Place.__table__.c.name,
+    "reported_at": StockCount.__table__.c.reported_at,
+}
 
 
 def list_counts(
@@ -25,14 +31,17 @@ def list_counts(
     *,
     from_day: date | None = None,
     to_day: date | None = None,
+    sort: str | None = None,
     limit: int = DEFAULT_LIMIT,
     after: str | None = None,
 ) -> dict[str, Any]:
-    """The channel's own counts, the newest day first; one query."""
+    """The channel's own counts, the newest day first or by one of `SORTS`; one query."""
     statement = _within(_heads().where(StockCount.channel_id == actor.organisation_id), from_day, to_day)
     keys: list[tuple[sa.SQLColumnExpression[Any], bool]] = [
         (StockCount.counted_on, True), (StockCount.version, True), (StockCount.id, True),
     ]  # fmt: skip
+    if sort is not None:
+        keys = sort_keys(SORTS, sort, StockCount.__table__.c.id)
     return paginate(session, statement, keys, limit=limit, after=after, shape=_head)
 
 

@@ -14,9 +14,21 @@ from marketplace.actors import Actor
 from marketplace.catalog.models import Lot, Place, Product
 from marketplace.channels.consignment_models import SalesReport, SalesReportLine
 from marketplace.errors import NotFound
-from marketplace.paging import DEFAULT_LIMIT, paginate
+from marketplace.paging import DEFAULT_LIMIT, paginate, sort_keys
 
 _BEFORE = aliased(SalesReport)
+SOLD_SORTS: dict[str, sa.SQLColumnExpression[Any]] = {
+    "name": Product.__table__.c.name,
+    "business_day": SalesReport.__table__.c.business_day,
+    "quantity": SalesReportLine.__table__.c.quantity,
+    "amount": SalesReportLine.__table__.c.amount_fen,
+}
+REPORT_SORTS: dict[str, sa.SQLColumnExpression[Any]] = {
+    "business_day": SalesReport.__table__.c.business_day,
+    "place": Place.__table__.c.name,
+    "total": SalesReport.__table__.c.total_fen,
+    "reported_at": SalesReport.__table__.c.reported_at,
+}
 
 
 def list_reports(
@@ -25,10 +37,14 @@ def list_reports(
     *,
     from_day: date | None = None,
     to_day: date | None = None,
+    sort: str | None = None,
     limit: int = DEFAULT_LIMIT,
     after: str | None = None,
 ) -> dict[str, Any]:
-    """Every version of the channel's own reports, red entries among them, the newest day first; one query."""
+    """Every version of the channel's own reports, red entries among them; one query.
+
+    The newest day first, or by one of `REPORT_SORTS`.
+    """
     statement = _heads().where(SalesReport.channel_id == actor.organisation_id)
     if from_day is not None:
         statement = statement.where(SalesReport.business_day >= from_day)
@@ -37,6 +53,8 @@ def list_reports(
     keys: list[tuple[sa.SQLColumnExpression[Any], bool]] = [
         (SalesReport.business_day, True), (SalesReport.version, True), (SalesReport.id, True),
     ]  # fmt: skip
+    if sort is not None:
+        keys = sort_keys(REPORT_SORTS, sort, SalesReport.__table__.c.id)
     return paginate(session, statement, keys, limit=limit, after=after, shape=_head)
 
 
@@ -90,10 +108,11 @@ def sold_of_seller(
     channel_id: UUID | None = None,
     from_day: date | None = None,
     to_day: date | None = None,
+    sort: str | None = None,
     limit: int = DEFAULT_LIMIT,
     after: str | None = None,
 ) -> dict[str, Any]:
-    """Lines of all channels' reports of the seller's own goods, the newest first; one query."""
+    """Lines of all channels' reports of the seller's own goods, the newest first or by `SOLD_SORTS`; one query."""
     statement = (
         sa.select(
             SalesReportLine, SalesReport, Organisation.name, Place.name, Lot.trace_code, Product.sku, Product.name,
@@ -112,7 +131,7 @@ def sold_of_seller(
         statement = statement.where(SalesReport.business_day >= from_day)
     if to_day is not None:
         statement = statement.where(SalesReport.business_day <= to_day)
-    keys: list[tuple[sa.SQLColumnExpression[Any], bool]] = [(SalesReportLine.id, True)]
+    keys = sort_keys(SOLD_SORTS, sort, SalesReportLine.__table__.c.id)
     return paginate(session, statement, keys, limit=limit, after=after, shape=_sold)
 
 

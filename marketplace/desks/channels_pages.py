@@ -19,11 +19,14 @@ from marketplace.web.language import N_, in_english, translated
 from marketplace.web.pages import moment, page, wan
 from marketplace.web.schemas import InSchema
 from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.sorting import sorted_rows
 from marketplace.web.words import word
 
 blp = Blueprint("channels", __name__)
 blueprints = [blp]
 
+# What the tables of channels may be sorted by beside their names.
+_SUMS = ("year.orders", "year.ordered_fen", "year.accepted_fen", "year.paid_fen", "year.sold_fen")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 COLUMNS = (
     Column("number", N_("订单号"), width=22),
@@ -78,7 +81,7 @@ def _bars(rows: list[tuple[str, int]], finding: str, lang: str | None) -> Any:
 def listed() -> Shown:
     """Every channel: its pairs, what is agreed, and what it bought and sold in a year."""
     year = read_query(YearArgs())["year"]
-    rows = channels_views.channels_of_office(db.session(), current_actor(), year)
+    rows = sorted_rows(channels_views.channels_of_office(db.session(), current_actor(), year), "name", *_SUMS)
     if request.args.get("format") == "xlsx":
         return _year_sheet(rows, year)
     drawn = [(r["name"], r["year"]["ordered_fen"] + r["year"]["sold_fen"]) for r in rows]
@@ -135,7 +138,12 @@ def orders(channel_id: UUID) -> Shown:
 def _orders(row: dict[str, Any], wish: dict[str, Any], total: dict[str, int]) -> Shown:
     sheet = request.args.get("format") == "xlsx"
     found = channels_views.order_rows(
-        db.session(), current_actor(), channel_id=row["id"], limit=MAX_ROWS if sheet else 24, **wish
+        db.session(),
+        current_actor(),
+        channel_id=row["id"],
+        limit=MAX_ROWS if sheet else 24,
+        sort=request.args.get("sort"),
+        **wish,
     )
     if sheet:
         return _sheet(found["items"])
@@ -158,8 +166,10 @@ def _sheet(items: list[dict[str, Any]]) -> Response:
 def of_seller() -> Shown:
     """Where the seller's goods are, and what channels ordered and sold of them in a year."""
     year, session, actor = read_query(YearArgs())["year"], db.session(), current_actor()
-    rows = channels_views.channels_of_seller(session, actor, year)
-    goods = channels_views.goods_by_place(session, actor)
+    rows = sorted_rows(channels_views.channels_of_seller(session, actor, year), "name", "carried", *_SUMS)
+    goods = sorted_rows(
+        channels_views.goods_by_place(session, actor), "product", "place", "best_before", "on_hand", "free"
+    )
     if request.args.get("format") == "xlsx":
         return _goods_sheet(goods) if request.args.get("list") == "goods" else _mine_sheet(rows, year)
     return page("channels/mine.html", rows=rows, goods=goods, year=year)

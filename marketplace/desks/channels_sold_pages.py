@@ -56,7 +56,12 @@ def sold(channel_id: UUID) -> Shown:
     }  # fmt: skip
     sheet = request.args.get("format") == "xlsx"
     found = sales_views.sold_of_seller(
-        session, actor, **of, limit=MAX_ROWS if sheet else 24, after=wish["after"]
+        session,
+        actor,
+        **of,
+        limit=MAX_ROWS if sheet else 24,
+        after=wish["after"],
+        sort=request.args.get("sort"),
     )
     for line in found["items"]:
         line["kind"] = word(

@@ -26,10 +26,18 @@ from marketplace.errors import NotFound
 from marketplace.orders.models import Order
 from marketplace.orders.queries import order_scope
 from marketplace.orders.states import OrderState
-from marketplace.paging import Key, paginate
+from marketplace.paging import paginate, sort_keys
 
 _ENDED = (OrderState.CANCELLED, OrderState.LAPSED)
 _PLACED_ON = sa.func.timezone("Asia/Shanghai", PartnerOrder.__table__.c.placed_at)
+SORTS: dict[str, sa.SQLColumnExpression[Any]] = {
+    "number": Order.__table__.c.number,
+    "seller": Organisation.__table__.c.name,
+    "placed_at": PartnerOrder.__table__.c.placed_at,
+    "goods": Order.__table__.c.goods_fen,
+    "accepted": Order.__table__.c.accepted_fen,
+    "paid": Order.__table__.c.paid_fen,
+}
 SUMS = ("ordered_fen", "accepted_fen", "paid_fen", "sold_fen")
 
 
@@ -136,10 +144,11 @@ def order_rows(
     channel_id: UUID | None,
     year: int,
     month: int | None,
+    sort: str | None = None,
     limit: int = 24,
     after: str | None = None,
 ) -> dict[str, Any]:
-    """The orders behind a sum of `sales`, newest first; their goods add up to it."""
+    """The orders behind a sum of `sales`, newest first or by one of `SORTS`; their goods add up to it."""
     statement = (
         sa.select(PartnerOrder, Order, Organisation.name.label("seller"))
         .join(Order, Order.purchase_id == PartnerOrder.purchase_id)
@@ -148,9 +157,9 @@ def order_rows(
     )
     if channel_id is not None:
         statement = statement.where(PartnerOrder.channel_id == channel_id)
-    newest: Key = (Order.__table__.c.id, True)
+    keys = sort_keys(SORTS, sort, Order.__table__.c.id)
     return paginate(
-        session, statement, [newest], limit=limit, after=after,
+        session, statement, keys, limit=limit, after=after,
         shape=lambda row: {
             "id": row.Order.id,
             "number": row.Order.number,

@@ -43,7 +43,9 @@ def sent() -> Shown:
     wish, session, actor = read_query(ConsignmentFilter()), db.session(), current_actor()
     if request.args.get("format") == "xlsx":
         return consignments_sheet(actor, wish["state"])
-    found = consignment_views.list_consignments(session, actor, **wish | {"limit": 24})
+    found = consignment_views.list_consignments(
+        session, actor, **wish | {"limit": 24, "sort": request.args.get("sort")}
+    )
     shops = consignment_views.open_shops(session, actor.organisation_id, today())
     return page("consignments/sent.html", listed=found, shops=shops, state=wish["state"])
 

@@ -24,6 +24,7 @@ from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, went
 from marketplace.web.pages import page
 from marketplace.web.sheets import Column, sheet_response
+from marketplace.web.sorting import sorted_rows
 
 blueprints: list[Any] = []  # the routes stand on the blueprint of money_pages
 
@@ -33,7 +34,9 @@ blueprints: list[Any] = []  # the routes stand on the blueprint of money_pages
 def seller_money() -> Shown:
     """Owed, overdue, arrived this month; invoices to write; slips to confirm; debtors."""
     actor, session = current_actor(), db.session()
-    debtors = worklists.owed(session, actor, today())
+    debtors = sorted_rows(
+        worklists.owed(session, actor, today()), "name", "orders", "owed_fen", "overdue_fen", "since"
+    )
     if wants_sheet():
         columns = [
             Column("name", gettext("采购单位"), width=32),

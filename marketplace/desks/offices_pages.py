@@ -29,6 +29,7 @@ from marketplace.web.language import translated
 from marketplace.web.pages import page, percent, wan
 from marketplace.web.schemas import InSchema
 from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.sorting import sorted_rows
 from marketplace.web.standing import standing
 from marketplace.web.words import word
 
@@ -227,8 +228,11 @@ def missing() -> Shown:
     """Agencies without an approved declaration, and those behind the calendar with the reason of each yuan."""
     year = read_query(PartArgs())["year"]
     session, actor = db.session(), current_actor()
-    absent = queries.missing_declarations(session, actor, year=year)
+    absent = sorted_rows(queries.missing_declarations(session, actor, year=year), "name", "state")
     behind = explain.laggards(session, actor, year=year, limit=MAX_ROWS if wants_sheet() else 100)
+    behind["items"] = sorted_rows(
+        behind["items"], "name", "reserve_fen", "counted_fen", "completion_bp", "pace_bp"
+    )
     if wants_sheet():
         return _missing_sheet(absent, year) if _absent_asked() else _behind_sheet(behind, year)
     return page(

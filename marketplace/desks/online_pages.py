@@ -28,6 +28,7 @@ from marketplace.web.forms import Shown, done, form, page_once, posted, read_for
 from marketplace.web.language import N_
 from marketplace.web.pages import page
 from marketplace.web.sheets import Column, sheet_response
+from marketplace.web.sorting import sorted_rows
 from marketplace.web.words import WORDS, chip, word
 
 blp = Blueprint("online", __name__)
@@ -100,7 +101,9 @@ def payout(payment_id: UUID) -> Shown:
 @requires(Permission.PAYMENT_CONFIRM, Permission.RECEIPT_RECORD)
 def settlement() -> Shown:
     """What the gateway, or the supervised account behind it, still holds for sellers; each is settled from here."""
-    rows = list_held(db.session(), queries.visible_payments(current_actor()))
+    rows = sorted_rows(
+        list_held(db.session(), queries.visible_payments(current_actor())), "number", "seller", "held_fen"
+    )
     total = sum(row["held_fen"] for row in rows)
     if wants_sheet():
         columns = [
@@ -127,7 +130,7 @@ def settlement() -> Shown:
 @requires(Permission.PAYMENT_UPHOLD, Permission.RECEIPT_RECORD)
 def messages() -> Shown:
     """The gateway's messages that agree with nothing here; each is applied anew or ended."""
-    rows = _set_aside()
+    rows = sorted_rows(_set_aside(), "received_at", "why", "amount_fen")
     if wants_sheet():
         for row in rows:
             row["why_word"] = word("gateway_event_why", row["why"])

@@ -74,13 +74,13 @@ class CountIn(InSchema):
 @requires(Permission.CHANNEL_SALES)
 def counts_page() -> Shown:
     """The channel's counts, the newest first."""
-    wish, actor = read_query(PageArgs()), current_actor()
+    wish, actor, sort = read_query(PageArgs()), current_actor(), request.args.get("sort")
     if request.args.get("format") == "xlsx":
-        rows = count_views.list_counts(db.session(), actor, limit=MAX_ROWS)["items"]
+        rows = count_views.list_counts(db.session(), actor, sort=sort, limit=MAX_ROWS)["items"]
         columns = [Column(c.key, translated(c.label), c.kind, c.width) for c in HEADS]
         basis = [gettext("一次盘点一行"), gettext("截至%(time)s（北京时间）", time=moment(now()))]
         return sheet_response(gettext("门店盘点"), columns, rows, basis)
-    found = count_views.list_counts(db.session(), actor, limit=24, after=wish["after"])
+    found = count_views.list_counts(db.session(), actor, sort=sort, limit=24, after=wish["after"])
     return page("portal/counts.html", listed=found)
 
 

@@ -74,7 +74,9 @@ def sales() -> Shown:
     """Every version of the channel's reports, to look through and take away as a table."""
     wish = read_query(SalesArgs())
     sheet = request.args.get("format") == "xlsx"
-    found = sales_views.list_reports(db.session(), current_actor(), limit=MAX_ROWS if sheet else 24, **wish)
+    found = sales_views.list_reports(
+        db.session(), current_actor(), limit=MAX_ROWS if sheet else 24, sort=request.args.get("sort"), **wish
+    )
     for row in found["items"]:
         row["kind"] = _kind(row)
     if sheet:

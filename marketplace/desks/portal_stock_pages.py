@@ -21,6 +21,7 @@ from marketplace.web.forms import Shown, done, form, page_once, posted, read_for
 from marketplace.web.language import N_, translated
 from marketplace.web.pages import moment, page
 from marketplace.web.sheets import Column, sheet_response
+from marketplace.web.sorting import sorted_rows
 from marketplace.web.words import word
 
 blp = Blueprint("portal_stock", __name__)
@@ -44,7 +45,9 @@ COLUMNS = (
 def stock() -> Shown:
     """What sellers have sent and the shop has not taken over, and what stands in the shop by lot."""
     session, actor = db.session(), current_actor()
-    rows = consignment_views.shop_stock(session, actor)
+    rows = sorted_rows(
+        consignment_views.shop_stock(session, actor), "name", "quantity", "best_before", "seller.name"
+    )
     if request.args.get("format") == "xlsx":
         return _sheet(rows)
     on_the_way = consignment_views.list_consignments(
@@ -70,7 +73,9 @@ def consignments() -> Shown:
     wish, actor = read_query(ConsignmentFilter()), current_actor()
     if request.args.get("format") == "xlsx":
         return consignments_sheet(actor, wish["state"])
-    found = consignment_views.list_consignments(db.session(), actor, **wish | {"limit": 24})
+    found = consignment_views.list_consignments(
+        db.session(), actor, **wish | {"limit": 24, "sort": request.args.get("sort")}
+    )
     return page("portal/consignments.html", listed=found, state=wish["state"])
 
 

@@ -14,7 +14,7 @@ from marketplace.actors import Actor, Permission, Role
 from marketplace.clock import SHANGHAI
 from marketplace.errors import NotFound
 from marketplace.orders.models import Order
-from marketplace.paging import DEFAULT_LIMIT, Key, paginate
+from marketplace.paging import DEFAULT_LIMIT, paginate, sort_keys
 from marketplace.payments import rules
 from marketplace.payments.models import Invoice, InvoiceOrder, Payment, PaymentOrder, Slip
 from marketplace.payments.online_queries import live_attempt, online_view
@@ -42,15 +42,6 @@ PAYMENT_SORTS: dict[str, sa.SQLColumnExpression[Any]] = {
     "due_on": Payment.__table__.c.due_on,
     "amount": Payment.__table__.c.amount_fen,
 }
-
-
-def sort_keys(
-    sorts: dict[str, sa.SQLColumnExpression[Any]], sort: str | None, newest: sa.SQLColumnExpression[Any]
-) -> list[Key]:
-    """The keys of a named sort; the newest first for none and for names that are not known."""
-    column = sorts.get((sort or "").removeprefix("-"))
-    down = (sort or "").startswith("-")
-    return [(newest, True)] if column is None else [(column, down), (newest, down)]
 
 
 def is_party(column: InstrumentedAttribute[UUID], actor: Actor) -> sa.ColumnElement[bool]:

@@ -59,6 +59,13 @@ def test_the_office_reads_pairs_agreements_and_sales_with_a_chart(
     shown = office.get(month.replace("&amp;", "&"))
     assert f"{total / 100:,.2f}元" in shown
     assert len(re.findall(r'href="/orders/[0-9a-f-]+"', shown)) == 2
+    rows_address = month.replace("&amp;", "&")
+    upwards = sheet_rows(office.client.get(f"{rows_address}&format=xlsx&sort=goods").data)[-2:]
+    assert [row[4] for row in upwards] == sorted((row[4] for row in upwards), key=float)
+    downwards = sheet_rows(office.client.get(f"{rows_address}&format=xlsx&sort=-goods").data)[-2:]
+    assert downwards == upwards[::-1] != upwards
+    for sort in ("number", "seller", "placed_at", "-accepted", "paid", "unknown"):
+        assert len(re.findall(r'href="/orders/[0-9a-f-]+"', office.get(f"{rows_address}&sort={sort}"))) == 2
     assert "没有订单" in office.get(f"{address}/orders?year=2020")
     assert "这一年还没有销售" in office.get(f"{address}?year=2020")
     office.get("/channels/00000000-0000-7000-8000-000000000000", 404)
@@ -76,6 +83,9 @@ def test_a_seller_reads_who_sells_its_goods_and_where_they_are(
     goods = sheet_rows(seller.client.get("/sell/channels?format=xlsx&list=goods").data)
     assert goods[3][:3] == ["产品", "地点", "归属单位"]
     assert len(goods) - 4 == mine.count('<td><a class="code"')
+    most = sheet_rows(seller.client.get("/sell/channels?format=xlsx&list=goods&sort=-on_hand").data)
+    assert [int(row[5]) for row in most[4:]] == sorted((int(row[5]) for row in goods[4:]), reverse=True)
+    assert 'aria-sort="descending"' in seller.get("/sell/channels?sort=-year.orders")
     address = next(
         a for a in re.findall(r'href="(/sell/channels/[0-9a-f-]+)\?', mine) if ">2</a>" in mine.split(a)[2]
     )

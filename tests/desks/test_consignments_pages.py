@@ -87,7 +87,11 @@ def test_a_seller_sends_by_form_and_the_shop_counts_and_takes_over(
     table = sheet_rows(partner.client.get("/portal/stock?format=xlsx").data)
     assert sum(int(row[6]) for row in table if row[0] == SHOP) == 16
     assert "退回 </span>1</td>" in seller.get(own)
-    assert number[0] in partner.get("/portal/consignments")
+    for sort in ("number", "-seller", "sent_at", "unknown"):
+        assert number[0] in partner.get(f"/portal/consignments?sort={sort}")
+    assert number[0] in seller.get("/sell/consignments?sort=-shop")
+    fewest = sheet_rows(partner.client.get("/portal/stock?format=xlsx&sort=quantity").data)
+    assert [int(row[6]) for row in fewest if row[0] == SHOP] == [5, 11]
     assert "点收" not in partner.get(taking)
     files = [
         sheet_rows(visitor.client.get(f"{address}?format=xlsx").data)

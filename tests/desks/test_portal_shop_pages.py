@@ -153,6 +153,8 @@ def test_a_count_is_typed_in_and_a_refused_one_keeps_what_was_typed(
     assert first.headers["Location"] in partner.get("/portal/counts")
     listed = sheet_rows(partner.client.get("/portal/counts?format=xlsx").data)
     assert [row[2] for row in listed[4:]] == ["1"]
+    for sort in ("counted_on", "-place", "reported_at"):
+        assert first.headers["Location"] in partner.get(f"/portal/counts?sort={sort}")
     sheet = partner.client.get(f"{first.headers['Location']}?format=xlsx")
     assert sheet.get_data()[:2] == b"PK"
 
