@@ -20,6 +20,7 @@ from marketplace.actors import ROLE_PERMISSIONS, Permission
 from marketplace.catalog.models import Lot, Product
 from marketplace.channels.consignment_models import Consignment
 from marketplace.channels.statement_models import Statement
+from marketplace.channels.states import StatementState
 from marketplace.channels.webhook_models import WebhookEndpoint
 from marketplace.clock import SHANGHAI, now
 from marketplace.journal.models import Fact, Seal
@@ -27,6 +28,7 @@ from marketplace.notices.models import Notice, NoticeAddress, NoticeCursor, Noti
 from marketplace.notices.rules import KINDS, STEPS, Close, Raise, To, holds
 from marketplace.orders.models import Order, Purchase
 from marketplace.orders.states import OrderState
+from marketplace.payments import worklists
 from marketplace.payments.models import Invoice, Payment
 from marketplace.quota.models import Declaration
 from marketplace.unit_of_work import housekeeping
@@ -39,7 +41,7 @@ BATCH = 200
 _LOCK = sa.text("select pg_try_advisory_xact_lock(7261150)")
 _DEFER = sa.text(
     "select procrastinate_defer_jobs_v1(array[row('default', 'notices.send', 0, null, null,"
-    " cast(:args as jsonb), null)::procrastinate_job_to_defer_v1])"
+    " cast(:args as jsonb), cast(:at as timestamptz))::procrastinate_job_to_defer_v1])"
 )
 _SHIPPED = {OrderState.SHIPPED, OrderState.PART_ACCEPTED, OrderState.ACCEPTED, OrderState.REFUSED}
 
@@ -121,10 +123,11 @@ def _open(
     ]
     if webhook:
         sendings.append(NoticeSending(id=uuid7(), notice_id=notice.id, channel="webhook", made_at=now()))
+    at = notice.due_at if step.once_due else None
     for sending in sendings:
         session.add(sending)
         session.flush()
-        session.execute(_DEFER, {"args": json.dumps({"sending_id": str(sending.id)})})
+        session.execute(_DEFER, {"args": json.dumps({"sending_id": str(sending.id)}), "at": at})
 
 
 def _addressed(session: Session, organisation_id: UUID | None, permission: Permission) -> Iterable[UUID]:
@@ -141,6 +144,20 @@ def _addressed(session: Session, organisation_id: UUID | None, permission: Permi
     return session.scalars(statement).all()
 
 
+def statement_waits(row: Statement, data: dict[str, Any]) -> dict[str, bool]:
+    """What the two sides of a statement have left to do, as the row stands now."""
+    both = row.channel_agreed_at is not None and row.seller_agreed_at is not None
+    return {
+        "by_channel": data.get("by") == str(row.channel_id),
+        "by_seller": data.get("by") == str(row.seller_id),
+        "none_disputed": row.state is not StatementState.DISPUTED,
+        "seller_to_agree": row.seller_agreed_at is None,
+        "channel_to_agree": row.channel_agreed_at is None,
+        "agreed_and_owed": both and row.total_fen > 0,
+        "agreed_and_not_owed": both and row.total_fen <= 0,
+    }
+
+
 class _Subject:
     """What a fact is about: rows are read for the few things that its text does not say."""
 
@@ -152,13 +169,17 @@ class _Subject:
         table: Any = {
             "purchase": Purchase, "order": Order, "invoice": Invoice, "payment": Payment, "product": Product,
             "lot": Lot, "declaration": Declaration, "organisation": Organisation,
-            "webhook": WebhookEndpoint, "consignment": Consignment, "statement": Statement,
+            "webhook": WebhookEndpoint, "consignment": Consignment, "statement": Statement, "user": User,
         }.get(row.subject_type)  # fmt: skip
         if table is not None:
             self.thing = session.get(table, row.subject_id)
         if isinstance(self.thing, Order):
             self.orders[self.thing.id] = self.thing
             self.data = {**data, "all_shipped": self.thing.state in _SHIPPED}
+        elif isinstance(self.thing, Payment):
+            self.data = {**data, "bare_slip": worklists.newest_slip_is_bare(session, self.thing.id)}
+        elif isinstance(self.thing, Statement):
+            self.data = {**data, **statement_waits(self.thing, data)}
 
     def order_ids(self) -> list[UUID]:
         named = self.data.get("orders") or []
@@ -225,6 +246,8 @@ class _Subject:
         value = getattr(thing, name, None)
         if value is None and name == "deliver_on" and isinstance(thing, Order):
             value = self.session.get_one(Purchase, thing.purchase_id).deliver_on
+        if name == "answer_by" and thing.declared_at is not None:
+            value = worklists.answer_by(self.session, thing.declared_at)
         if isinstance(value, date) and not isinstance(value, datetime):
             return datetime.combine(value, time(23, 59), SHANGHAI).astimezone(UTC)
         return value

@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from marketplace.actors import Actor
+from marketplace.clock import now
 from marketplace.notices.models import Notice, NoticeAddress, NoticeRead
+from marketplace.notices.rules import ONCE_DUE
 from marketplace.paging import paginate
 
 
@@ -20,7 +22,8 @@ def visible_notices(actor: Actor) -> sa.ColumnElement[bool]:
     own = Notice.organisation_id == actor.organisation_id
     if actor.organisation_kind == "office":
         own = sa.or_(own, Notice.organisation_id.is_(None))
-    return sa.and_(own, Notice.permission.in_(names))
+    begun = sa.or_(Notice.topic.not_in(sorted(ONCE_DUE)), Notice.due_at <= now())
+    return sa.and_(own, begun, Notice.permission.in_(names))
 
 
 def _read_by(actor: Actor) -> sa.ColumnElement[bool]:

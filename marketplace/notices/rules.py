@@ -41,6 +41,8 @@ class Raise:
     due: str = ""
     # A condition on the fact's data that must hold (a name of CONDITIONS).
     when: str = ""
+    # The wait begins only when the day of `due` is over: nobody is told before.
+    once_due: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,18 @@ class Close:
 
 
 Step = Raise | Close
+
+_LOOK_AT_STATEMENT: tuple[Step, ...] = (
+    Raise("statement_check", To.SELLER, P.PAYMENT_CONFIRM, when="seller_to_agree"),
+    Raise("shop_statement_check", To.CHANNEL, P.CHANNEL_STATEMENTS, when="channel_to_agree"),
+)
+_NONE_DISPUTED: tuple[Step, ...] = (
+    Close("statement_answer", when="none_disputed"), Close("shop_statement_answer", when="none_disputed"),
+)  # fmt: skip
+_DECIDED: tuple[Step, ...] = (
+    Close("receipt"), Close("decide"), Close("decide_silent"), Close("slip_file"),
+)  # fmt: skip
+_PAID: tuple[Step, ...] = (*_DECIDED, Raise("evaluate", To.BUYER, P.ORDER_EVALUATE, each_order=True))
 
 STEPS: Mapping[str, Sequence[Step]] = {
     "purchase.submitted": (
@@ -95,14 +109,30 @@ STEPS: Mapping[str, Sequence[Step]] = {
     "consignment.sent": (Raise("take_over", To.CHANNEL, P.CHANNEL_SALES),),
     "consignment.taken_over": (Close("take_over"), Raise("taken_over", To.SELLER, P.ORDER_SHIP, news=True)),
     "consignment.cancelled": (Close("take_over"),),
+    # Each side looks at a statement and agrees; who did not dispute a line answers for it.
+    "statement.issued": _LOOK_AT_STATEMENT,
+    "statement.disputed": (
+        Raise("statement_answer", To.SELLER, P.PAYMENT_CONFIRM, when="by_channel"),
+        Raise("shop_statement_answer", To.CHANNEL, P.CHANNEL_STATEMENTS, when="by_seller"),
+    ),
+    "statement.answered": (*_NONE_DISPUTED, *_LOOK_AT_STATEMENT),
+    "statement.dispute_withdrawn": _NONE_DISPUTED,
+    "statement.agreed": (
+        Close("statement_check", when="by_seller"), Close("shop_statement_check", when="by_channel"),
+        Raise("statement_pay", To.CHANNEL, P.CHANNEL_STATEMENTS, due="due_on", when="agreed_and_owed"),
+        Raise("statement_close", To.SELLER, P.PAYMENT_CONFIRM, when="agreed_and_not_owed"),
+    ),
     # An agreed statement is paid; the seller looks for the money, or returns what the channel named.
     "statement.declared": (
-        Close("statement_returned"), Raise("statement_receipt", To.SELLER, P.PAYMENT_CONFIRM),
+        Close("statement_pay"), Close("statement_returned"),
+        Raise("statement_receipt", To.SELLER, P.PAYMENT_CONFIRM),
     ),
     "statement.transfer_returned": (
         Close("statement_receipt"), Raise("statement_returned", To.CHANNEL, P.CHANNEL_STATEMENTS),
     ),
-    "statement.settled": (Close("statement_receipt"), Close("statement_returned")),
+    "statement.settled": (
+        Close("statement_receipt"), Close("statement_returned"), Close("statement_pay"), Close("statement_close"),
+    ),
     "order.shipped": (Close("ship", when="all_shipped"), Raise("accept", To.BUYER, P.ORDER_ACCEPT)),
     "order.accepted": (
         Close("accept", when="complete"),
@@ -117,21 +147,36 @@ STEPS: Mapping[str, Sequence[Step]] = {
     "invoice.checked": (Close("check"), Raise("pay", To.BUYER, P.PAYMENT_OPEN, each_order=True)),
     "invoice.returned": (Close("check"), Raise("invoice", To.SELLER, P.INVOICE_ISSUE, each_order=True)),
     "payment.opened": (Close("pay", each_order=True), Raise("slip", To.BUYER, P.PAYMENT_OPEN, due="due_on")),
-    "payment.declared": (Close("slip"), Raise("receipt", To.SELLER, P.PAYMENT_CONFIRM)),
+    "payment.declared": (
+        Close("slip"), Close("decide"), Close("decide_silent"),
+        Raise("slip_file", To.BUYER, P.PAYMENT_OPEN, when="bare_slip"),
+        Raise("receipt", To.SELLER, P.PAYMENT_CONFIRM, due="answer_by"),
+        # A seller who stays silent leaves it to the office.
+        Raise("decide_silent", To.OFFICES, P.PAYMENT_UPHOLD, due="answer_by", once_due=True),
+    ),
+    "payment.slip_completed": (Close("slip_file"),),
     "payment.disputed": (
-        Close("receipt"),
+        Close("receipt"), Close("decide_silent"),
         Raise("decide", To.OFFICES, P.PAYMENT_UPHOLD),
         Raise("disputed", To.BUYER, P.PAYMENT_OPEN, news=True),
     ),
-    "payment.confirmed": (
-        Close("receipt"), Close("decide"), Raise("evaluate", To.BUYER, P.ORDER_EVALUATE, each_order=True),
+    "payment.confirmed": _PAID,
+    "payment.upheld": _PAID,
+    "payment.captured": (
+        Close("slip"), Close("compare"), Raise("evaluate", To.BUYER, P.ORDER_EVALUATE, each_order=True),
     ),
-    "payment.upheld": (
-        Close("receipt"), Close("decide"), Raise("evaluate", To.BUYER, P.ORDER_EVALUATE, each_order=True),
+    # Another sum than was asked for, at the gateway: a person compares.
+    "payment.quarantined": (Raise("compare", To.OFFICES, P.PAYMENT_UPHOLD),),
+    "payment.attempt_resolved": (Close("compare"),),
+    "payment.refund_failed": (Raise("refund_again", To.SELLER, P.PAYMENT_CONFIRM),),
+    "payment.refund_asked": (Close("refund_again"),),
+    "payment.refunded": (Close("refund_again"),),
+    # What was to be paid still is.
+    "payment.refused": (
+        *_DECIDED, Raise("refused", To.BUYER, P.PAYMENT_OPEN, news=True),
+        Raise("pay", To.BUYER, P.PAYMENT_OPEN, each_order=True),
     ),
-    "payment.captured": (Close("slip"), Raise("evaluate", To.BUYER, P.ORDER_EVALUATE, each_order=True)),
-    "payment.refused": (Close("receipt"), Close("decide"), Raise("refused", To.BUYER, P.PAYMENT_OPEN, news=True)),
-    "payment.cancelled": (Close("slip"),),
+    "payment.cancelled": (Close("slip"), Raise("pay", To.BUYER, P.PAYMENT_OPEN, each_order=True)),
     "declaration.submitted": (Raise("review", To.OFFICES, P.DECLARATION_REVIEW),),
     "declaration.approved": (Close("review"), Raise("declared", To.OWN, P.DECLARATION_FILE, news=True)),
     "declaration.returned": (Close("review"), Raise("declare_again", To.OWN, P.DECLARATION_FILE)),
@@ -145,11 +190,24 @@ STEPS: Mapping[str, Sequence[Step]] = {
         Raise("held", To.SELLER, P.LOT_EDIT, news=True),
         Raise("held_goods", To.HURT_BUYERS, P.ORDER_ACCEPT, news=True),
     ),
+    # Two administrators reset a second factor.
+    "user.second_factor_reset_asked": (Raise("second_factor_reset", To.OFFICES, P.USER_MANAGE),),
+    "user.second_factor_reset": (Close("second_factor_reset"),),
+    "user.second_factor_set": (Close("second_factor_reset"),),
     "bank_account.proposed": (Raise("approve_account", To.OWN, P.PAYMENT_CONFIRM),),
     "bank_account.approved": (Close("approve_account"),),
     "webhook.disabled": (Raise("webhook_disabled", To.OWN, P.CHANNEL_EVENTS, news=True, when="failing"),),
 }  # fmt: skip
 KINDS = frozenset(STEPS)
+# Topics of waits that nobody sees before their day is over.
+ONCE_DUE = frozenset(
+    step.topic for steps in STEPS.values() for step in steps if isinstance(step, Raise) and step.once_due
+)
+# What only the subject's row knows; the follower puts it beside the fact's data.
+OF_THE_ROW = frozenset({
+    "all_shipped", "bare_slip", "by_channel", "by_seller", "none_disputed", "seller_to_agree", "channel_to_agree",
+    "agreed_and_owed", "agreed_and_not_owed",
+})  # fmt: skip
 
 
 def holds(condition: str, data: Mapping[str, object]) -> bool:
@@ -173,7 +231,6 @@ def holds(condition: str, data: Mapping[str, object]) -> bool:
             return any(row.get("refused") for row in rows)
         case "some_allowance":
             return any(row.get("allowance_fen") for row in rows)
-        case "all_shipped":
-            # Only the order's row knows; the follower puts it beside the data.
-            return data.get("all_shipped") is True
+        case _ if condition in OF_THE_ROW:
+            return data.get(condition) is True
     raise KeyError(condition)

@@ -27,6 +27,10 @@ _ORDER = ("trading.order", "order_id")
 _PURCHASE = ("buying.purchase", "purchase_id")
 _PAYMENT = ("money.payment", "payment_id")
 _INVOICE = ("money.invoice", "invoice_id")
+_STATEMENT = ("selling_statements.one", "statement_id")
+_SHOP_STATEMENT = ("portal_statements.one", "statement_id")
+_STATEMENT_MADE = N_("结算单%(number)s（%(amount)s元）出来了，请核对")
+_STATEMENT_DISPUTED = N_("对方对结算单%(number)s的明细有异议，请答复")
 
 TEXTS: Mapping[str, Text] = {
     "approve": Text(N_("采购单%(number)s（%(amount)s元）等你审批"), *_PURCHASE),
@@ -48,13 +52,15 @@ TEXTS: Mapping[str, Text] = {
     "taken_over": Text(
         N_("门店已接收代销送货单%(number)s，请看收了多少"), "consignment_pages.shown", "consignment_id"
     ),
-    "statement_receipt": Text(
-        N_("渠道已付结算单%(number)s（%(amount)s元），请确认到账"), "selling_statements.one", "statement_id"
-    ),
+    "statement_check": Text(_STATEMENT_MADE, *_STATEMENT),
+    "shop_statement_check": Text(_STATEMENT_MADE, *_SHOP_STATEMENT),
+    "statement_answer": Text(_STATEMENT_DISPUTED, *_STATEMENT),
+    "shop_statement_answer": Text(_STATEMENT_DISPUTED, *_SHOP_STATEMENT),
+    "statement_pay": Text(N_("结算单%(number)s（%(amount)s元）双方已确认，请付款"), *_SHOP_STATEMENT),
+    "statement_close": Text(N_("结算单%(number)s双方已确认，渠道不用付款，请办结"), *_STATEMENT),
+    "statement_receipt": Text(N_("渠道已付结算单%(number)s（%(amount)s元），请确认到账"), *_STATEMENT),
     "statement_returned": Text(
-        N_("供应商没有找到结算单%(number)s的那笔转账，请核对后重新登记"),
-        "portal_statements.one",
-        "statement_id",
+        N_("供应商没有找到结算单%(number)s的那笔转账，请核对后重新登记"), *_SHOP_STATEMENT
     ),
     "accept": Text(N_("订单%(number)s已发货，到货后请验收"), *_ORDER),
     "invoice": Text(N_("订单%(number)s已验收，请开发票"), *_ORDER),
@@ -66,6 +72,10 @@ TEXTS: Mapping[str, Text] = {
     "pay": Text(N_("订单%(number)s的发票已核对，请付款"), *_ORDER),
     "slip": Text(N_("付款单%(number)s（%(amount)s元）待转账并上传凭证"), *_PAYMENT),
     "receipt": Text(N_("付款单%(number)s（%(amount)s元）买方已付款，请确认到账"), *_PAYMENT),
+    "slip_file": Text(N_("付款单%(number)s还缺凭证文件，请补交"), *_PAYMENT),
+    "decide_silent": Text(N_("付款单%(number)s（%(amount)s元）供应商逾期没有回音，请核实凭证"), *_PAYMENT),
+    "compare": Text(N_("付款单%(number)s和支付渠道的金额不符，请核对"), *_PAYMENT),
+    "refund_again": Text(N_("付款单%(number)s的退款没有成功，请重新办理"), *_PAYMENT),
     "disputed": Text(N_("付款单%(number)s供应商说没有收到，已交扶贫办核实"), *_PAYMENT),
     "decide": Text(N_("付款单%(number)s（%(amount)s元）有争议，请核实凭证"), *_PAYMENT),
     "refused": Text(N_("付款单%(number)s的凭证被驳回，请核对后重新付款"), *_PAYMENT),
@@ -80,6 +90,7 @@ TEXTS: Mapping[str, Text] = {
     "held": Text(N_("批次%(trace_code)s已暂停销售"), "selling.lot", "lot_id"),
     "held_goods": Text(N_("批次%(trace_code)s已暂停销售，收到的请先封存"), "trading.orders"),
     "webhook_disabled": Text(N_("一个推送地址一直没有收下事件，已停用；修好后请恢复"), "offices.journal"),
+    "second_factor_reset": Text(N_("有人申请重置二次验证，要另一位管理员办理"), "admin.user", "user_id"),
     "approve_account": Text(N_("收款账户有变更，请复核"), "money.bank_accounts"),
 }
 

@@ -11,12 +11,12 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from marketplace.accounts.models import Organisation
 from marketplace.actors import Actor
-from marketplace.clock import SHANGHAI
+from marketplace.clock import SHANGHAI, business_day, today
 from marketplace.errors import NotFound
 from marketplace.orders.models import Order, OrderLine, Purchase
 from marketplace.orders.states import OrderState
 from marketplace.payments import ledger, rules
-from marketplace.payments.models import Invoice, Payment
+from marketplace.payments.models import Invoice, Payment, Slip
 from marketplace.payments.queries import is_party, visible_invoices, visible_payments
 from marketplace.payments.states import PAYMENT_CLAIMED, PaymentDocState
 from marketplace.policies.queries import policy_value
@@ -199,3 +199,20 @@ def payment_counts(session: Session, actor: Actor) -> dict[str, int]:
         sa.select(Payment.state, sa.func.count()).where(visible_payments(actor)).group_by(Payment.state)
     )
     return {state.value: count for state, count in rows}
+
+
+def newest_slip_is_bare(session: Session, payment_id: UUID) -> bool:
+    """Whether the payment has a slip, the newest of which still lacks its file."""
+    bare = session.execute(
+        sa.select(Slip.document_id.is_(None))
+        .where(Slip.payment_id == payment_id)
+        .order_by(Slip.id.desc())
+        .limit(1)
+    )
+    return bare.scalar_one_or_none() is True
+
+
+def answer_by(session: Session, declared_at: datetime) -> date:
+    """The last day on which only the seller answers a slip that was filed at `declared_at`."""
+    silence = policy_value(session, "slip_silence_days", today())
+    return rules.seller_answers_until(business_day(declared_at), silence)

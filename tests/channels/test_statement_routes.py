@@ -74,6 +74,7 @@ def test_a_statement_goes_from_its_issue_to_settled_by_routes(fresh_app: Flask, 
     issued = house.ask("POST", "/statements", OFFICE, {**ISSUE, "seller_id": str(shop.seller)}, 201)
     path, total = f"/statements/{issued['id']}", 10 * 4180 + 2 * 3900
 
+    assert waiting(fresh_app, shop) == ["shop_statement_check", "statement_check"]
     assert [s["number"] for s in program.get("/statements", period=PERIOD)["items"]] == [issued["number"]]
     assert program.get("/statements", state="agreed")["items"] == []
     assert program.get("/statements", 422, period="2026-13")["errors"][0]["parameter"] == "period"
@@ -87,9 +88,11 @@ def test_a_statement_goes_from_its_issue_to_settled_by_routes(fresh_app: Flask, 
     assert problem["errors"][0]["pointer"] == "#/quantity"
     disputed = program.post(f"{path}/disputes", wish)
     assert (disputed["state"], disputed["disputes"][0]["side"]) == ("disputed", "channel")
+    assert waiting(fresh_app, shop) == ["shop_statement_check", "statement_answer", "statement_check"]
     back = f"{path}/disputes/{disputed['disputes'][0]['id']}/withdraw"
     house.ask("POST", back, seller, status=409)
     assert program.post(back, None)["state"] == "issued"
+    assert waiting(fresh_app, shop) == ["shop_statement_check", "statement_check"]
     disputed = program.post(f"{path}/disputes", wish)
     assert program.post(f"{path}/agree", None, 409)["type"].endswith("wrong-state")
     answer = f"{path}/disputes/{disputed['disputes'][1]['id']}/answer"
@@ -97,9 +100,11 @@ def test_a_statement_goes_from_its_issue_to_settled_by_routes(fresh_app: Flask, 
     assert (corrected["state"], corrected["total_fen"]) == ("issued", total - 2 * 4180)
 
     assert program.post(f"{path}/agree", None)["state"] == "issued"
+    assert waiting(fresh_app, shop) == ["statement_check"]
     transfer = {"paid_on": today().isoformat(), "bank_reference": "bk 0001"}
     assert program.post(f"{path}/transfer", transfer, 409)["type"].endswith("wrong-state")
     assert house.ask("POST", f"{path}/agree", seller)["state"] == "agreed"
+    assert waiting(fresh_app, shop) == ["statement_pay"]
     refused = house.ask("POST", f"{path}/settle", seller, {}, 422)
     assert [e["pointer"] for e in refused["errors"]] == ["#/paid_on", "#/bank_reference"]
     tomorrow = (today() + timedelta(days=2)).isoformat()
@@ -166,6 +171,7 @@ def test_nothing_owed_is_settled_without_a_transfer_and_what_the_seller_owes_is_
         house.ask("POST", f"{path}/agree", seller)
         transfer = {"paid_on": today().isoformat(), "bank_reference": "BK0002"}
         assert program.post(f"{path}/transfer", transfer, 409)["type"].endswith("wrong-state")
+        assert waiting(fresh_app, shop) == ["statement_close"]
         given = {} if period != PERIOD else transfer
         settled = house.ask("POST", f"{path}/settle", seller, given)
         states.append((settled["state"], settled["total_fen"], settled["paid_on"]))

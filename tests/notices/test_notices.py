@@ -18,6 +18,7 @@ from aiosmtpd.controller import Controller
 from flask import Flask
 from flask.testing import FlaskClient
 
+from marketplace.clock import today
 from marketplace.journal.sealing import Sealer
 from marketplace.notices import jobs, sending
 from marketplace.notices.following import follow
@@ -117,6 +118,56 @@ def test_each_side_is_told_when_its_turn_comes_and_no_longer(fresh_app: Flask) -
     teller._pay(story)
     catch_up(app)
     assert "请评价" in inbox(app, "canteen.buyer")
+
+
+def test_a_slip_without_its_file_and_a_silent_seller_are_told_to_those_whose_turn_it_becomes(
+    app: Flask, sign_in: SignIn, owner: psycopg.Connection
+) -> None:
+    teller = Teller(app, sign_in)
+    story = teller.play("checked")
+    paid = teller.ask(
+        "POST",
+        "/payments",
+        "canteen.buyer",
+        {"method": "transfer", "orders": [{"order_id": story.order_id}]},
+    )
+    slip = {"amount_fen": paid["amount_fen"], "paid_on": today().isoformat(), "bank_reference": "N0001",
+            "payer_name": "平凉市财政局国库支付中心"}  # fmt: skip
+    given = teller.ask("POST", f"/payments/{paid['id']}/slips", "canteen.buyer", slip)
+    catch_up(app, webhook=True)
+
+    assert f"付款单{paid['number']}还缺凭证文件" in inbox(app, "canteen.buyer")
+    assert paid["number"] not in inbox(app, "county.office"), "the seller has ten working days"
+    (silent, due_at), (waits,) = (
+        one(owner, sql, paid["id"])
+        for sql in (
+            "select id, due_at from notice where topic = 'decide_silent' and subject_id = %s",
+            "select scheduled_at from procrastinate_jobs where args->>'sending_id' ="
+            " (select s.id::text from notice_sending s join notice n on n.id = s.notice_id"
+            " where n.topic = 'decide_silent' and n.subject_id = %s and s.channel = 'webhook')",
+        )
+    )
+    assert waits == due_at
+
+    teller.ask(
+        "POST",
+        f"/payments/{paid['id']}/slips/{given['slips'][0]['id']}/document",
+        "canteen.buyer",
+        {"document_id": teller.file("canteen.buyer", "slip")},
+    )
+    owner.execute("update notice set due_at = made_at where id = %s", [silent])
+    catch_up(app)
+    assert "还缺凭证文件" not in inbox(app, "canteen.buyer")
+    assert f"付款单{paid['number']}" in inbox(app, "county.office")
+    teller.ask("POST", f"/payments/{paid['id']}/confirm", "coop.seller")
+    catch_up(app)
+    assert paid["number"] not in inbox(app, "county.office")
+
+
+def one(owner: psycopg.Connection, sql: str, value: Any) -> Any:
+    row = owner.execute(sql, [value]).fetchone()
+    assert row is not None
+    return row
 
 
 def test_facts_that_were_followed_are_not_told_again(app: Flask, owner: psycopg.Connection) -> None:
