@@ -9,6 +9,8 @@ from marketplace.values import MAX_QUANTITY
 
 PACK, KG, JIN = "pack", "kg", "jin"
 UNITS = (PACK, KG, JIN)
+# What is near what was asked: a difference of at most this share of it, in basis points.
+NEAR_BP = 500
 # Full-width digits and signs, as an input method types them.
 _NARROW = str.maketrans("０１２３４５６７８９．，", "0123456789.,")
 _AMOUNT = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,9})(?:\.(\d{1,3}))?")
@@ -18,13 +20,16 @@ _AMOUNT = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,9})(?:\.(\d{1,3}))?")
 class Packs:
     """What a typed amount comes to. `exact_hundredths` are packs times 100, half up; weights in grams.
 
-    `extra_g` is how much more than asked is ordered, because packs are whole and sold by the multiple.
+    `extra_g` is how much more than asked is ordered, because packs are whole and sold by the multiple. `fewer` is the
+    quantity of one multiple less, where what then lacks (`lacking_g`) is at most `NEAR_BP` of what was asked.
     """
 
     quantity: int
     exact_hundredths: int
     asked_g: int
     ordered_g: int
+    fewer: int | None = None
+    lacking_g: int = 0
 
     @property
     def extra_g(self) -> int:
@@ -55,7 +60,11 @@ def packs(amount: int, unit: str, *, net_g: int, multiple: int) -> Packs | None:
     if quantity > MAX_QUANTITY:
         return None
     exact = (asked_g * 200 + net_g) // (net_g * 2)
-    return Packs(quantity, exact, asked_g, quantity * net_g)
+    fewer = quantity - multiple
+    lacking_g = asked_g - fewer * net_g
+    if unit == PACK or fewer < 1 or quantity * net_g == asked_g or lacking_g * 10_000 > asked_g * NEAR_BP:
+        return Packs(quantity, exact, asked_g, quantity * net_g)
+    return Packs(quantity, exact, asked_g, quantity * net_g, fewer, lacking_g)
 
 
 def _up(number: int, by: int) -> int:

@@ -15,29 +15,25 @@ from marketplace.database import db
 from marketplace.desks import amounts, basket_views
 from marketplace.desks.basket_days import spread
 from marketplace.desks.baskets import Basket, Line
+from marketplace.desks.budgets import fitted
 from marketplace.desks.heads import MAX_DAYS, MAX_GRAMS, MAX_HEADS, Table, laid
 from marketplace.errors import RuleViolation
 from marketplace.orders.rules import check_delivery_day
 from marketplace.orders.schemas import BUYING, FUNDS, PurchaseIn
-from marketplace.values import MAX_LINES, MAX_QUANTITY
+from marketplace.values import MAX_LINES, MAX_QUANTITY, yuan
 from marketplace.web.forms import FormInvalid, current_form, read_form
 from marketplace.web.problems import validation_errors
-from marketplace.web.schemas import InSchema, integer, text
+from marketplace.web.schemas import InSchema, fen, integer, text
 
 blueprints: list[Blueprint] = []
 LAY = "_lay"  # the button 按人数算
+FIT = "_fit"  # the button 按预算配
 SPREAD = "_spread"  # the button 分到这几天
 MORE_DAYS = ("day_2", "day_3", "day_4")
-DESK_ONLY = ("heads", "fed_days")  # of the desk, no part of the purchase
+DESK_ONLY = ("heads", "fed_days", "budget_fen")  # of the desk, no part of the purchase
 HEAD = (
-    "purpose",
-    "payer_profile_id",
-    "canteen_id",
-    "for_agency_id",
-    "reference",
-    "note",
-    "heads",
-    "fed_days",
+    *("purpose", "payer_profile_id", "canteen_id", "for_agency_id", "reference", "note"),
+    *DESK_ONLY,
 )
 
 
@@ -72,10 +68,11 @@ class BasketDraftIn(InSchema):
     reference = text(64, required=False)
     note = text(500, required=False)
     template_name = text(50, required=False)
-    # More days for every line, beside the basket's own (`_spread`).
-    # Who is fed, for the packs of the lines with grams (`_lay`).
+    # Who is fed, for the packs of the lines with grams (`_lay`), and what all may cost (`_fit`).
     heads = integer(1, MAX_HEADS, required=False)
     fed_days = integer(1, MAX_DAYS, required=False)
+    budget_fen = fen(low=1, required=False)
+    # More days for every line, beside the basket's own (`_spread`).
     day_2 = fields.Date()
     day_3 = fields.Date()
     day_4 = fields.Date()
@@ -128,6 +125,8 @@ def changed_basket() -> Basket:
     basket = changed(_typed(given, goods))
     if LAY in request.form:
         return _lay(basket, given, goods)
+    if FIT in request.form:
+        return _fit(basket, given, goods)
     return _spread(basket, given, goods) if SPREAD in request.form else basket
 
 
@@ -149,6 +148,21 @@ def _lay(basket: Basket, given: dict[str, Any], goods: basket_views.Goods) -> Ba
     lines, beyond = laid(basket.lines, Table(given["heads"], given["fed_days"]), goods.offers, usual)
     if beyond:
         raise wrong(f"#/lines/{beyond[0]}/grams", "数量太大，一行最多10,000,000件")
+    return basket.with_lines(lines)
+
+
+def _fit(basket: Basket, given: dict[str, Any], goods: basket_views.Goods) -> Basket:
+    if "budget_fen" not in given:
+        raise wrong("#/budget_fen", "请填这一单的预算，如3000")
+    usual = given.get("deliver_on") or today()
+    last: dict[UUID, date] = {}
+    for line in basket.lines:
+        last[line.product_id] = max(line.deliver_on or usual, last.get(line.product_id, usual))
+    free = {product_id: goods.free(product_id, max(day, today())) for product_id, day in last.items()}
+    lines, told = fitted(basket.lines, given["budget_fen"], goods.offers, free)
+    if told.over and not told.near:
+        least = f"每种货只按起订数也要{yuan(told.goods_fen)}元，超过预算；请移除几种，或提高预算"
+        raise wrong("#/budget_fen", least)
     return basket.with_lines(lines)
 
 

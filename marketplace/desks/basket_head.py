@@ -55,6 +55,7 @@ def head_of(session: Session, actor: Actor, basket: Basket) -> dict[str, Any]:
         "note": None,
         "heads": None,
         "fed_days": None,
+        "budget_fen": None,
     }
     filled = {key: value for key, value in basket.head.items() if value}
     filled["deliver_to"] = {**usual["deliver_to"], **(filled.get("deliver_to") or {})}

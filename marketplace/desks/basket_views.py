@@ -21,6 +21,7 @@ from marketplace.catalog.states import ProductState
 from marketplace.desks import amounts, basket_days
 from marketplace.desks.basket_head import agency_of, canteens_of, head_of, payers_of
 from marketplace.desks.baskets import Basket, Line
+from marketplace.desks.budgets import Told
 from marketplace.desks.signs import sign_of
 from marketplace.errors import RuleViolation
 from marketplace.orders import rules
@@ -107,7 +108,7 @@ def refuse_changed_prices(goods: Goods, basket: Basket, mark: str) -> None:
 def basket_page(session: Session, actor: Actor, basket: Basket) -> dict[str, Any]:
     """All that the page of the basket shows; a constant number of queries.
 
-    {groups: [{seller, lines, goods_fen}], goods_fen, counted_fen, drops, mark, head, payers, canteens, agencies}. A line says
+    {groups: [{seller, lines, goods_fen}], goods_fen, counted_fen, budget, drops, mark, head, payers, canteens, agencies}. A line says
     its price, the step in force, what the next step would take, whether it counts, what is wrong with it and with
     which quantity it would be right.
     """
@@ -139,14 +140,16 @@ def basket_page(session: Session, actor: Actor, basket: Basket) -> dict[str, Any
         group["lines"].append(shown)
         group["goods_fen"] += shown["goods_fen"]
     lines = [line for group in groups.values() for line in group["lines"]]
+    goods_fen = sum(line["goods_fen"] for line in lines)
     owner = agency_id or actor.organisation_id
     return {
         "groups": list(groups.values()),
         "lines": len(lines),
         "kinds": len(totals),
-        "goods_fen": sum(line["goods_fen"] for line in lines),
+        "goods_fen": goods_fen,
         "counted_fen": sum(line["goods_fen"] for line in lines if line["reason"] is None),
         "usual_day": default_day,
+        "budget": Told(goods_fen, head["budget_fen"]) if head["budget_fen"] else None,
         "drops": basket_days.drops(lines, default_day),
         "mark": price_mark(goods, basket.lines),
         "head": head,

@@ -28,7 +28,10 @@ BASKET = ""
 MAX_TEMPLATES = 50
 KEYS = 20  # forms of the last minutes; older ones are sent again on purpose
 # What a named list keeps besides its lines; days and persons belong to one purchase only.
-LASTING = ("purpose", "payer_profile_id", "canteen_id", "for_agency_id", "note", "heads", "fed_days")
+LASTING = (
+    *("purpose", "payer_profile_id", "canteen_id", "for_agency_id", "note"),
+    *("heads", "fed_days", "budget_fen"),
+)
 
 
 @dataclass(frozen=True)

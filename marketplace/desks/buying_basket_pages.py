@@ -13,6 +13,7 @@ from marketplace.actors import Permission
 from marketplace.database import db
 from marketplace.desks import basket_views, baskets
 from marketplace.desks.basket_forms_pages import (
+    FIT,
     LAY,
     SPREAD,
     AddIn,
@@ -80,6 +81,8 @@ def basket() -> Shown:
 def _change_words(basket: Basket) -> str | None:
     if LAY in request.form:
         return str(gettext("已按人数算好，取整件；请看每行的数量"))
+    if FIT in request.form:
+        return str(gettext("已按预算配好，取整件；合计和预算差多少写在最下面，请看每行的数量"))
     if SPREAD not in request.form:
         return None
     days = len({line.deliver_on for line in basket.lines})

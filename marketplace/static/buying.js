@@ -58,6 +58,12 @@
           unit: unit === "kg" ? form.dataset.kg : form.dataset.jin, weight: short(ordered * 1000 / per),
           extra: short(Math.max(0, Math.round(ordered * 1000 / per) - typed))
         });
+        /* One multiple less, where it lacks no more than a twentieth of what was asked. */
+        var fewer = quantity - line.multiple, lacking = typed - Math.round(fewer * line.net * 1000 / per);
+        if (fewer >= line.min && ordered * 1000 / per > typed && lacking * 20 <= typed) text += filled(form.dataset.fewerText, {
+          packs: thousands(String(fewer)), pack: line.pack, lacking: short(lacking),
+          unit: unit === "kg" ? form.dataset.kg : form.dataset.jin, percent: (lacking * 100 / typed).toFixed(2) + "%"
+        });
       } else if (quantity) {
         text = short(quantity * line.net) + form.dataset.kg + "（" + short(quantity * line.net * 2) + form.dataset.jin + "）";
       }
@@ -93,9 +99,24 @@
       groups.forEach(function (each) { each.panel.textContent = yuan(each.sum); });
       form.querySelector("[data-total]").textContent = yuan(sum);
       form.querySelector("[data-counted]").textContent = yuan(counted);
+      measure(sum);
+    }
+    /* How the goods stand to the budget, and what they come to for each person and day. */
+    function measure(sum) {
+      var place = form.querySelector("[data-budget]"), typed = form.querySelector("input[name=budget_fen]");
+      var perHead = form.querySelector("[data-per-head]"), budget = typed ? Math.floor(amount(typed.value) / 10) : 0;
+      if (perHead) perHead.textContent = yuan(Math.round(sum / Number(perHead.dataset.meals)));
+      place.hidden = !budget;
+      if (!budget) return;
+      var apart = Math.abs(sum - budget), near = apart * 20 <= budget, said = place.querySelector("[data-budget-said]");
+      place.querySelector("[data-budget-sum]").textContent = yuan(budget);
+      said.className = near ? "ok" : "warn";
+      said.textContent = filled(sum > budget ? place.dataset.over : place.dataset.under, {
+        percent: (Math.floor((apart * 20000 + budget) / (2 * budget)) / 100).toFixed(2) + "%"
+      }) + (near ? place.dataset.near : "");
     }
     form.addEventListener("input", function (event) {
-      if (/-(quantity|unit)$/.test(event.target.name)) count();
+      if (/-(quantity|unit)$|^budget_fen$/.test(event.target.name)) count();
     });
     form.addEventListener("change", function (event) {
       if (/-unit$/.test(event.target.name)) count();

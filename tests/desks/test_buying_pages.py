@@ -132,6 +132,10 @@ def test_a_weight_in_jin_becomes_whole_packs_and_says_the_difference(
     buyer.send("/buy/basket/add", {"product_id": goods["id"], "quantity": "1,250", "unit": "jin"})
     assert [line["quantity"] for line in basket(owner)] == [63]
     assert f"1,250斤是62.5{unit}。按整件取63{unit}（1260斤，多10斤）" in buyer.see("/buy/basket")
+    # 62 packs lack 10 of 1,250 斤, which is less than a twentieth: they are offered.
+    assert f"改取62{unit}（少10斤）" in buyer.see("/buy/basket")
+    buyer.send("/buy/basket", {**filled(goods, "1,250", **{"lines-0-unit": "jin"}), "_take": "0:62"})
+    assert [(line["quantity"], line["unit"]) for line in basket(owner)] == [(62, "pack")]
 
 
 def test_a_quantity_that_is_none_is_told_at_its_field_and_kept(buyer: Person, teller: Teller) -> None:
@@ -323,6 +327,25 @@ def test_a_basket_is_reckoned_by_the_people_at_table(
     sent = {**filled(goods, wanted), "heads": "600", "fed_days": "5", "_once": "f" * 32}
     answer = buyer.send("/buy/basket/submit", sent)
     assert answer.status_code == 303, answer.get_data(as_text=True)
+
+
+def test_a_basket_is_fitted_to_a_budget(buyer: Person, teller: Teller, owner: psycopg.Connection) -> None:
+    goods = product(teller)
+    form = {**filled(goods, goods["min_order_quantity"]), "_fit": "1"}
+    for budget, said in (("", "请填这一单的预算"), ("0.01", "超过预算")):
+        refused = buyer.send("/buy/basket", {**form, "budget_fen": budget})
+        assert refused.status_code == 422
+        assert said in refused.get_data(as_text=True)
+    assert f'value="{goods["min_order_quantity"]}"' in refused.get_data(as_text=True)
+    wanted = goods["min_order_quantity"] + goods["order_multiple"]
+    price = max(s["price_fen"] for s in goods["price_ladder"] if s["min_quantity"] <= wanted)
+    budget = f"{price * wanted / 100:.2f}"
+    assert buyer.send("/buy/basket", {**form, "budget_fen": budget}).status_code == 303
+    assert [line["quantity"] for line in basket(owner)] == [wanted]
+    page = buyer.see("/buy/basket")
+    assert "比预算少0.00%，在百分之五以内" in page
+    sent = {**filled(goods, wanted), "budget_fen": budget, "_once": "e" * 32}
+    assert buyer.send("/buy/basket/submit", sent).status_code == 303
 
 
 def test_the_page_of_a_product_reckons_packs_for_the_people_at_table(buyer: Person, teller: Teller) -> None:
