@@ -125,6 +125,20 @@ def page_of_rows(
     return {"items": [shape(row) for row in rows], "next": following}
 
 
+def next_cursor(rows: Sequence[Sequence[bytes | None]], keys: Sequence[Key], *, limit: int) -> str | None:
+    """The `next` of `page_of_rows` for rows as the server writes them."""
+    if len(rows) <= limit:
+        return None
+    last = rows[limit - 1][-len(keys) :]
+    return encode_cursor([_read(column, text) for (column, _), text in zip(keys, last, strict=True)])
+
+
+def _read(column: Any, text: bytes | None) -> Any:
+    if text is None:
+        raise TypeError("not a sort key: null")
+    return _typed(column, int(text) if _type(column).python_type is int else text.decode())
+
+
 def paginate(
     session: Session,
     statement: sa.Select[*tuple[Any, ...]],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+from uuid import UUID
+
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -83,3 +86,24 @@ def test_a_lost_connection_is_an_unavailable_answer_and_the_next_one_is_good(
     end_every_connection(owner)
 
     assert [http.get("/api/v1/products").status_code for _ in range(2)] == [503, 200]
+
+
+def test_plain_rows_are_what_the_server_writes() -> None:
+    statement = prepare(
+        sa.text("select cast(:words as text[]), cast(:on as date), null, cast(:id as uuid), true")
+    )
+    words = ['a"b', "c\\d", "{e,f}", "苹果", ""]
+    given = {"words": words, "on": date(2026, 2, 28), "id": UUID(int=7)}
+
+    assert reading.fetch(statement, given) == [(words, given["on"], None, given["id"], True)]
+    assert reading.fetch_plain(statement, given) == [
+        ('{"a\\"b","c\\\\d","{e,f}",苹果,""}'.encode(), b"2026-02-28", None, str(given["id"]).encode(), b"t")
+    ]
+
+
+def test_a_connection_keeps_a_bounded_number_of_statements() -> None:
+    for number in range(reading.MOST_PREPARED + 5):
+        assert reading.fetch_text(f"select {number}::bigint", ()) == [(number,)]
+
+    kept = "select count(*) from pg_prepared_statements"
+    assert reading.fetch_text(kept, ()) == [(reading.MOST_PREPARED,)]

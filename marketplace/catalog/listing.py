@@ -27,8 +27,8 @@ from marketplace.catalog.live import lots_on_sale as lots_on_sale
 from marketplace.catalog.search import Script
 from marketplace.clock import budget_year, today
 from marketplace.errors import RuleViolation
-from marketplace.paging import DEFAULT_LIMIT, Key, page_of_rows, page_statement, page_values
-from marketplace.reading import fetch
+from marketplace.paging import DEFAULT_LIMIT, Key, next_cursor, page_of_rows, page_statement, page_values
+from marketplace.reading import fetch_plain
 from marketplace.wire import Prepared, prepare
 
 
@@ -64,8 +64,10 @@ def list_products(
 def list_json(filters: Filters, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> bytes:
     """The same page as finished JSON, on a connection that opens no transaction."""
     kept, values = _page(filters, limit, after)
-    page = page_of_rows(fetch(kept.prepared, values), kept.keys, limit=limit, shape=_text)
-    return f'{{"items":[{",".join(page["items"])}],"next":{json.dumps(page["next"])}}}'.encode()
+    rows = fetch_plain(kept.prepared, values)
+    items = b",".join([cards.spliced(*row[:3]) for row in rows[:limit]])
+    following = json.dumps(next_cursor(rows, kept.keys, limit=limit)).encode()
+    return b'{"items":[%b],"next":%b}' % (items, following)
 
 
 @dataclass(frozen=True)
@@ -145,11 +147,6 @@ def _values(filters: Filters, asked: search.Query | None, day: date) -> dict[str
     if asked is not None:
         values |= {"compact": asked.compact, "tokens": list(asked.tokens)}
     return values
-
-
-def _text(row: Any) -> str:
-    card, available, counts = row[:3]
-    return cards.spliced(card, available, counts)
 
 
 def _dict(row: Any) -> dict[str, Any]:

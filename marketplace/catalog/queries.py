@@ -19,7 +19,7 @@ from marketplace.catalog.models import Category, Product
 from marketplace.catalog.states import ProductState
 from marketplace.errors import NotFound
 from marketplace.paging import paginate
-from marketplace.reading import fetch
+from marketplace.reading import fetch_plain
 from marketplace.wire import Prepared, prepare
 
 
@@ -70,15 +70,16 @@ def product_view(session: Session, product_id: UUID, until: date | None = None) 
 
 def detail_json(product_id: UUID, until: date | None = None) -> tuple[bytes, int]:
     """`product_view` as finished bytes, and the product's version. On a connection without a transaction."""
-    rows = fetch(_public()[1], _values(product_id, until))
+    rows = fetch_plain(_public()[1], _values(product_id, until))
     if not rows:
         raise NotFound
     card, version, description, _, _, available, counts, lots = rows[0]
-    head = cards.spliced(card, available, counts)
-    rest = json.dumps(
-        {"description": description, "lots": lots or []}, ensure_ascii=False, separators=(",", ":")
-    )
-    return f"{head[:-1]},{rest[1:]}".encode(), version
+    rest = {
+        "description": description and description.decode(),
+        "lots": json.loads(lots) if lots is not None else [],
+    }
+    text = json.dumps(rest, ensure_ascii=False, separators=(",", ":"))
+    return b"%b,%b" % (cards.spliced(card, available, counts)[:-1], text[1:].encode()), int(version or 0)
 
 
 @cache
