@@ -175,15 +175,16 @@ def revoke_token() -> None:
 
 
 def _forbid_shared_caches(response: Response) -> Response:
+    actor = g.get("actor")
+    if not isinstance(actor, Actor) or actor.user_id is None:
+        return response
     if response.cache_control.immutable:
         # Bytes under the name of their content: the same for everybody who may see them at all.
         return response
-    actor = g.get("actor")
-    if isinstance(actor, Actor) and actor.user_id is not None:
-        if actor.door is Door.WEB:
-            response.headers["Cache-Control"] = "no-store"
-            response.vary.add("Cookie")
-        else:
-            response.headers.setdefault("Cache-Control", "private, no-cache")
-            response.vary.add("Authorization")
+    if actor.door is Door.WEB:
+        response.headers["Cache-Control"] = "no-store"
+        response.vary.add("Cookie")
+    else:
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+        response.vary.add("Authorization")
     return response

@@ -113,7 +113,9 @@ def deprecated(
 
 def announce_ends(response: Response) -> Response:
     """Put what `deprecated` says on the answer, errors too."""
-    response.headers.update(g.get("announcements", {}))
+    told = g.get("announcements")
+    if told:
+        response.headers.update(told)
     return response
 
 

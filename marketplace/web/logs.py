@@ -16,7 +16,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, has_request_context, request
 
 from marketplace.actors import Actor
 from marketplace.clock import now
@@ -56,7 +56,7 @@ def configure(level: str) -> None:
     _least = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _of_request,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             redact,
@@ -73,6 +73,13 @@ def _to_stderr(*names: Any) -> structlog.PrintLogger:
     while a thread logs. Looked up at each use, since a test runner exchanges the stream.
     """
     return structlog.PrintLogger(sys.stderr)
+
+
+def _of_request(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put the id of the request in which a line is written on it."""
+    if has_request_context() and "request_id" in g:
+        event.setdefault("request_id", g.request_id)
+    return event
 
 
 def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -109,8 +116,6 @@ def request_id_of(given: str | None) -> str:
 def _begin() -> None:
     g.started = time.perf_counter()
     g.request_id = request_id_of(request.headers.get("X-Request-Id"))
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 
 def route_of_request() -> str:
