@@ -1,13 +1,16 @@
-"""What follows from facts: an item is new when its product is, and statements are owed in the money ledger."""
+"""What follows from facts: an item is new when its product is, statements are owed in the money ledger, and channels are
+told of lots that go off sale."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
+from marketplace.channels import held_lots
 from marketplace.channels.models import ChannelItem
 from marketplace.channels.statement_models import Statement
 from marketplace.payments.money_ledger import STATEMENT_FACTS, postings_of
 from marketplace.payments.projections import write_entry
+from marketplace.trace.elsewhere import register_elsewhere
 from marketplace.unit_of_work import RecordedFact, Transaction, register_projection
 
 KINDS = ("product.edited", "product.withdrawn", "product.recognised", "product.refused")
@@ -32,5 +35,8 @@ def post_statement(tx: Transaction, fact: RecordedFact) -> None:
 def register() -> None:
     for kind in KINDS:
         register_projection(kind, touch_items)
+    for kind in held_lots.KINDS:
+        register_projection(kind, held_lots.tell_channels)
+    register_elsewhere(held_lots.packs_at_channels)
     for kind in STATEMENT_FACTS:
         register_projection(kind, post_statement)

@@ -203,7 +203,7 @@ class _Subject:
             case To.SELLER:
                 return [thing.seller_id]
             case To.CHANNEL:
-                return [thing.channel_id]
+                return [UUID(self.data["channel"]) if "channel" in self.data else thing.channel_id]
             case To.DECIDER:
                 return [thing.for_agency_id or thing.buyer_id]
             case To.OWN:
@@ -214,10 +214,9 @@ class _Subject:
                 asked = UUID(self.data["by"])
                 return [thing.seller_id if asked == thing.buyer_id else thing.buyer_id]
             case To.HURT_BUYERS:
-                numbers = self.data.get("orders") or []
                 buyers = self.session.scalars(
                     sa.select(Order.buyer_id)
-                    .where(Order.number.in_(numbers))
+                    .where(Order.id.in_(self.order_ids()))
                     .distinct()
                     .order_by(Order.buyer_id)
                 )
@@ -234,6 +233,9 @@ class _Subject:
             if getattr(thing, name, None) is not None:
                 found["amount_fen"] = getattr(thing, name)
                 break
+        if "packs" in self.data and "channel" in self.data:
+            found["packs"] = self.data["packs"]
+            found["name"] = self.session.get_one(Organisation, UUID(self.data["channel"])).name
         if isinstance(thing, Product):
             found["name"] = f"{thing.name} {thing.spec}"
         return found

@@ -194,6 +194,11 @@ STEPS: Mapping[str, Sequence[Step]] = {
     "user.second_factor_reset_asked": (Raise("second_factor_reset", To.OFFICES, P.USER_MANAGE),),
     "user.second_factor_reset": (Close("second_factor_reset"),),
     "user.second_factor_set": (Close("second_factor_reset"),),
+    "lot.held_in_shops": (
+        Raise("held_in_shop", To.CHANNEL, P.CHANNEL_SALES, news=True),
+        Raise("held_at_channel", To.SELLER, P.LOT_EDIT, news=True),
+    ),
+    "lot.unheld_in_shops": (Raise("unheld_in_shop", To.CHANNEL, P.CHANNEL_SALES, news=True),),
     "bank_account.proposed": (Raise("approve_account", To.OWN, P.PAYMENT_CONFIRM),),
     "bank_account.approved": (Close("approve_account"),),
     "webhook.disabled": (Raise("webhook_disabled", To.OWN, P.CHANNEL_EVENTS, news=True, when="failing"),),

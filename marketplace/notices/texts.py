@@ -11,7 +11,7 @@ from marketplace.values import yuan
 
 @dataclass(frozen=True)
 class Text:
-    """Message id with places for `number`, `amount`, `name`, `year`; `endpoint` takes the subject's id as `id_name`."""
+    """Message id with places for `number`, `amount`, `name`, `year`, `trace_code`, `packs`; `endpoint` takes the subject's id as `id_name`."""
 
     text: str
     endpoint: str
@@ -89,6 +89,15 @@ TEXTS: Mapping[str, Text] = {
     "mend_product": Text(N_("产品“%(name)s”未通过认定，请看原因"), "selling.product", "product_id"),
     "held": Text(N_("批次%(trace_code)s已暂停销售"), "selling.lot", "lot_id"),
     "held_goods": Text(N_("批次%(trace_code)s已暂停销售，收到的请先封存"), "trading.orders"),
+    "held_in_shop": Text(
+        N_("批次%(trace_code)s已暂停销售：门店里和路上的%(packs)s件请封存，不要再卖"), "portal_stock.stock"
+    ),
+    "unheld_in_shop": Text(
+        N_("批次%(trace_code)s已恢复销售：门店里和路上的%(packs)s件又可以卖"), "portal_stock.stock"
+    ),
+    "held_at_channel": Text(
+        N_("批次%(trace_code)s已暂停销售，%(name)s还有%(packs)s件，请联系门店封存"), "selling.lot", "lot_id"
+    ),
     "webhook_disabled": Text(N_("一个推送地址一直没有收下事件，已停用；修好后请恢复"), "offices.journal"),
     "second_factor_reset": Text(N_("有人申请重置二次验证，要另一位管理员办理"), "admin.user", "user_id"),
     "approve_account": Text(N_("收款账户有变更，请复核"), "money.bank_accounts"),
@@ -103,6 +112,7 @@ def values_of(facts: Mapping[str, Any]) -> dict[str, str]:
         "amount": "—" if amount is None else yuan(int(amount)),
         "name": str(facts.get("name", "—")),
         "year": str(facts.get("year", "—")),
+        "packs": str(facts.get("packs", "—")),
         "trace_code": str(facts.get("trace_code", "—")),
     }
 

@@ -17,6 +17,7 @@ from marketplace.documents.models import Document
 from marketplace.errors import NotFound
 from marketplace.paging import DEFAULT_LIMIT, paginate
 from marketplace.trace import codes, rules
+from marketplace.trace.elsewhere import packs_elsewhere
 from marketplace.trace.keyring import code_address
 from marketplace.trace.models import Grower, HoldCause, Inspection, LotCertificate, LotHold, Origin
 from marketplace.trace.papers import lot_papers, papers_of
@@ -218,7 +219,7 @@ def blocking_of(session: Session, actor: Actor, lot_ids: Iterable[UUID]) -> dict
 
 
 def lot_view(session: Session, actor: Actor, lot_id: UUID) -> dict[str, Any]:
-    """One lot with its origins, papers, samples, stock, open holds and what stands against its sale today.
+    """One lot with its origins, papers, samples, stock, packs elsewhere, open holds and what stands against its sale today.
 
     Raises NotFound (`not-found`) outside the actor's scope.
     """
@@ -232,6 +233,7 @@ def lot_view(session: Session, actor: Actor, lot_id: UUID) -> dict[str, Any]:
         "certificates": certificates(session, lot_id),
         "inspections": inspections(session, lot_id),
         "stock": stock(session, lot_id),
+        "elsewhere": packs_elsewhere(session, lot_id),
         "holds": [
             {"cause": hold.cause, "reason": hold.reason, "held_at": hold.held_at}
             for hold in open_holds(session, lot_id)

@@ -198,6 +198,20 @@ class StockOut(Schema):
     reserved = fields.Integer(required=True)
 
 
+class ConsignmentNumberOut(Schema):
+    id = fields.String(required=True)
+    number = fields.String(required=True)
+
+
+class ElsewhereOut(Schema):
+    """Packs on consignment at a channel: on their way with `consignment`, or standing in the shop."""
+
+    channel = fields.Nested(NamedIdOut, required=True)
+    shop = fields.Nested(NamedIdOut, required=True)
+    consignment = fields.Nested(ConsignmentNumberOut, allow_none=True, required=True)
+    quantity = fields.Integer(required=True)
+
+
 class HoldOut(Schema):
     cause = fields.Enum(HoldCause, by_value=True, required=True)
     reason = fields.String(required=True)
@@ -238,6 +252,7 @@ class LotOut(LotRowOut):
     certificates = fields.List(fields.Nested(CertificateOut), required=True)
     inspections = fields.List(fields.Nested(InspectionOut), required=True)
     stock = fields.List(fields.Nested(StockOut), required=True)
+    elsewhere = fields.List(fields.Nested(ElsewhereOut), required=True)
     holds = fields.List(fields.Nested(HoldOut), required=True)
     blocking = fields.List(fields.Nested(BlockingOut), required=True)
     version = fields.Integer(required=True)

@@ -89,6 +89,8 @@ FACT_KIND: Mapping[str, str] = {
     "inspection.added": N_("任务抽检"),
     "lot.released": N_("放行批次"),
     "lot.held": N_("暂停销售"),
+    "lot.held_in_shops": N_("通知渠道暂停销售"),
+    "lot.unheld_in_shops": N_("通知渠道恢复销售"),
     "lot.unheld": N_("恢复销售"),
     "stock.moved": N_("库存变动"),
     "declaration.filed": N_("填报份额"),

@@ -13,7 +13,7 @@ from flask import Flask
 
 from marketplace.journal.sealing import Sealer
 from marketplace.notices.following import follow
-from tests.channels.partner import Program
+from tests.channels.partner import Program, order_body
 from tests.channels.sending import SHOP, Sender
 from tests.desks.trading import Visitor
 
@@ -51,6 +51,31 @@ class Trade:
             "select (select count(*) from fact), (select count(*) from consignment), (select count(*) from stock),"
             " (select sum(reserved) from stock), (select sum(accepted) from consignment_line)"
         ).fetchone()
+
+    def events(self, subject: str) -> list[dict[str, Any]]:
+        """What the channel's feed tells of a subject."""
+        with self.app.app_context():
+            Sealer().seal_pending()
+        last, events = 0, []
+        while True:
+            page = self.program.get("/events", after=last, limit=100)
+            events += page["items"]
+            if page["next"] is None:
+                return [event for event in events if event["subject"]["id"] == subject]
+            last = page["next"]
+
+    def notices(self, *subjects: str) -> list[tuple[str, str, bool]]:
+        """(topic, organisation, whether it has ended) of what people are told of subjects, in its order."""
+        with self.app.app_context():
+            Sealer().seal_pending()
+            while follow():
+                pass
+        rows = self.owner.execute(
+            "select n.topic, o.code, n.done_at is not null from notice n"
+            " join organisation o on o.id = n.organisation_id where n.subject_id = any(%s) order by n.id",
+            [list(subjects)],
+        )
+        return [(topic, code, ended) for topic, code, ended in rows]
 
 
 @pytest.fixture(scope="module")
@@ -185,16 +210,7 @@ def test_packs_on_the_way_cannot_be_ordered_and_packs_in_a_shop_are_not_the_sell
 def test_the_channel_reads_in_its_feed_what_was_sent_and_taken_over(trade: Trade) -> None:
     sent = trade.sender.send(1)
     trade.program.post(f"/consignments/{sent['id']}/take-over", {})
-    with trade.app.app_context():
-        Sealer().seal_pending()
-    last, events = 0, []
-    while True:
-        page = trade.program.get("/events", after=last, limit=100)
-        events += page["items"]
-        if page["next"] is None:
-            break
-        last = page["next"]
-    mine = [event for event in events if event["subject"]["id"] == sent["id"]]
+    mine = trade.events(sent["id"])
     assert [event["kind"] for event in mine] == ["consignment.sent", "consignment.taken_over"]
     assert mine[0]["data"]["number"] == sent["number"]
     assert mine[1]["data"]["lines"][0]["accepted"] == 1
@@ -205,16 +221,7 @@ def test_goods_on_the_way_wait_in_the_channels_inbox_until_they_are_taken_over(t
     sent, back = trade.sender.send(1), trade.sender.send(1)
 
     def notices() -> list[tuple[str, str, bool]]:
-        with trade.app.app_context():
-            Sealer().seal_pending()
-            while follow():
-                pass
-        rows = trade.owner.execute(
-            "select n.topic, o.code, n.done_at is not null from notice n"
-            " join organisation o on o.id = n.organisation_id where n.subject_id = any(%s) order by n.id",
-            [[sent["id"], back["id"]]],
-        )
-        return [(topic, code, ended) for topic, code, ended in rows]
+        return trade.notices(sent["id"], back["id"])
 
     assert notices() == [("take_over", "ORG-CH-WQ", False)] * 2
     trade.program.post(f"/consignments/{sent['id']}/take-over", {})
@@ -222,6 +229,51 @@ def test_goods_on_the_way_wait_in_the_channels_inbox_until_they_are_taken_over(t
     assert notices() == [("take_over", "ORG-CH-WQ", True)] * 2 + [("taken_over", "ORG-COOP-01", False)]
     inbox = Visitor(trade.app, trade.sender.seller).get("/notices")
     assert f"门店已接收代销送货单{sent['number']}，请看收了多少" in inbox
+
+
+def test_a_held_lot_tells_the_channels_that_have_packs_of_it_and_the_buyers_of_orders_that_it_hurts(
+    trade: Trade,
+) -> None:
+    sender, program = trade.sender, trade.program
+    item = next(i for i in program.items() if i["partner_sku"] == "WQ0001")
+    program.post("/orders", order_body("HELD-1", [item]), 201)
+    found = trade.owner.execute(
+        "select l.id::text, l.trace_code from stock_movement m join orders o on o.id = m.order_id"
+        " join partner_order p using (purchase_id) join stock s on s.id = m.stock_id join lot l on l.id = s.lot_id"
+        " where p.partner_order_no = 'HELD-1'"
+    ).fetchone()
+    assert found is not None
+    lot, code = found
+    body = {"channel_code": "ORG-CH-WQ", "lines": [{"trace_code": code, "quantity": 2}]}
+    taken, sent = (sender.teller.ask("POST", "/consignments", sender.seller, body) for _ in range(2))
+    program.post(f"/consignments/{taken['id']}/take-over", {})
+    standing = trade.stock(code)[code, "shop"][0]
+
+    held = sender.teller.ask("POST", f"/lots/{lot}/hold", sender.seller, {"reason": "农残待复检"})
+    assert {row["shop"]["name"] for row in held["elsewhere"]} == {SHOP}
+    on_way = [row["consignment"]["number"] for row in held["elsewhere"] if row["consignment"] is not None]
+    assert sent["number"] in on_way
+    assert [row["quantity"] for row in held["elsewhere"] if row["consignment"] is None] == [standing]
+    assert trade.notices(lot) == [
+        ("held", "ORG-COOP-01", False), ("held_goods", "ORG-CH-WQ", False), ("held_in_shop", "ORG-CH-WQ", False),
+        ("held_at_channel", "ORG-COOP-01", False),
+    ]  # fmt: skip
+    (event,) = trade.events(lot)
+    packs = sum(row["quantity"] for row in held["elsewhere"])
+    assert (event["kind"], event["data"]["packs"], event["data"]["trace_code"]) == (
+        "lot.held_in_shops", packs, code,
+    )  # fmt: skip
+    assert [row["number"] for row in event["data"]["consignments"]] == on_way
+    assert [row["quantity"] for row in event["data"]["shops"]] == [standing]
+    assert f"门店里和路上的{packs}件请封存" in Visitor(trade.app, "tianjin.partner").get("/notices")
+    assert sent["number"] in Visitor(trade.app, sender.seller).get(f"/sell/lots/{lot}")
+    assert sent["number"] in Visitor(trade.app, "market.regulator").get(f"/regulate/lots/{lot}")
+    other = Program(trade.app, "tianjin2.partner").get("/events", limit=100)["items"]
+    assert [event for event in other if event["subject"]["id"] == lot] == []
+
+    sender.teller.ask("POST", f"/lots/{lot}/unhold", sender.seller, {})
+    assert [event["kind"] for event in trade.events(lot)] == ["lot.held_in_shops", "lot.unheld_in_shops"]
+    assert trade.notices(lot)[4:] == [("unheld_in_shop", "ORG-CH-WQ", False)]
 
 
 def test_one_consignment_is_taken_over_once_and_lots_in_any_order_lock_nobody_out(trade: Trade) -> None:
