@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from reportlab.pdfgen.canvas import Canvas
 
 from marketplace.clock import today
+from tests.conftest import PASSWORD
 
 STEPS = (
     "submitted",
@@ -40,6 +41,19 @@ class Story:
     @property
     def order_id(self) -> str:
         return str(self.purchase["orders"][0]["id"])
+
+
+def bearer(app: Flask) -> Callable[[str], dict[str, str]]:
+    """Headers of a demo account, signed in once."""
+    tokens: dict[str, dict[str, str]] = {}
+
+    def headers(user: str) -> dict[str, str]:
+        if user not in tokens:
+            answer = app.test_client().post("/api/v1/tokens", json={"username": user, "password": PASSWORD})
+            tokens[user] = {"Authorization": f"Bearer {answer.get_json()['token']}"}
+        return tokens[user]
+
+    return headers
 
 
 class Teller:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,10 @@ from flask import Flask
 
 from marketplace.journal.sealing import Sealer
 from marketplace.notices.following import follow
-from tests.conftest import PASSWORD, Server, cloned_app
+from tests.channels.pavilion import furnish
+from tests.conftest import Server, cloned_app
 from tests.serving import Site, running_site
-from tests.story import STEPS, Teller
+from tests.story import STEPS, Teller, bearer
 
 
 @dataclass
@@ -22,21 +23,8 @@ class Traded:
     site: Site
 
 
-def bearer(app: Flask) -> Callable[[str], dict[str, str]]:
-    """Headers of a demo account, signed in once."""
-    tokens: dict[str, dict[str, str]] = {}
-
-    def headers(user: str) -> dict[str, str]:
-        if user not in tokens:
-            answer = app.test_client().post("/api/v1/tokens", json={"username": user, "password": PASSWORD})
-            tokens[user] = {"Authorization": f"Bearer {answer.get_json()['token']}"}
-        return tokens[user]
-
-    return headers
-
-
 def trade(app: Flask) -> None:
-    """One order for every step of the story, a declaration, and the notices of it all."""
+    """One order for every step of the story, a declaration, a channel's trade, and the notices of it all."""
     teller = Teller(app, bearer(app))
     agency = teller.ask("GET", "/me", "canteen.manager")["organisation"]["id"]
     filed = teller.ask(
@@ -51,6 +39,7 @@ def trade(app: Flask) -> None:
     for step in STEPS:
         story = teller.play(step)
     teller.ask("POST", f"/orders/{story.order_id}/evaluate", "canteen.buyer", {"score": 5, "comment": "新鲜"})
+    furnish(app)
     with app.app_context():
         Sealer().seal_pending()
         while follow():

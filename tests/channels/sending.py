@@ -6,8 +6,7 @@ from typing import Any
 
 from flask import Flask
 
-from tests.story import Teller
-from tests.traded import bearer
+from tests.story import Teller, bearer
 
 SHOP = "武清泾静优选体验店"
 

@@ -7,8 +7,7 @@ from typing import Any
 from flask import Flask
 
 from tests.channels.partner import Program, order_body
-from tests.story import Teller
-from tests.traded import bearer
+from tests.story import Teller, bearer
 
 
 def sent_order(

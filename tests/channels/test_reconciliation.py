@@ -23,8 +23,7 @@ from tests.channels.consigned import LAST_DAY, PERIOD, open_shop
 from tests.channels.partner import Program, channel_actor, order_body
 from tests.channels.sending import Sender
 from tests.channels.sent import sent_order
-from tests.story import Teller
-from tests.traded import bearer
+from tests.story import Teller, bearer
 
 CHANNEL, SELLER = "tianjin.partner", "coop.seller"
 

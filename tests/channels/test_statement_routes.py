@@ -17,8 +17,8 @@ from marketplace.journal.sealing import Sealer
 from marketplace.notices.following import follow
 from tests.channels.consigned import LAST_DAY, PERIOD, Shop, open_shop
 from tests.channels.partner import Program
+from tests.story import bearer
 from tests.trace.world import PDF
-from tests.traded import bearer
 
 OFFICE, ISSUE = "county.office", {"channel_code": "ORG-CH-WQ", "period": PERIOD}
 
