@@ -31,7 +31,7 @@ SETTLED = timedelta(seconds=60)
 
 
 def self_view(session: Session, actor: Actor) -> dict[str, Any]:
-    """The channel behind a key: name, pairs, and its agreements in force today."""
+    """The channel behind a key: name, pairs, and its agreements in force on the day it is there (`today`)."""
     channel = session.get(Organisation, actor.organisation_id)
     if channel is None:
         raise NotFound
@@ -51,6 +51,7 @@ def self_view(session: Session, actor: Actor) -> dict[str, Any]:
     return {
         "channel": {"id": channel.id, "name": channel.name},
         "key": (actor.username or "").removeprefix("key:"),
+        "today": today,
         "counties": [{"code": row.county_code, "name": row.name} for row in pairs],
         "agreements": [_agreement(row, code) for row, code in agreements],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from json.encoder import encode_basestring
 from typing import Any
@@ -16,7 +16,8 @@ from marketplace.clock import SHANGHAI, business_day
 def cut_off_at(deliver_on: date, order_cut_off: str, lead_days: int) -> datetime:
     """The instant until which an order for `deliver_on` is taken and changed: HH:MM in Shanghai, `lead_days` before."""
     hour, minute = (int(part) for part in order_cut_off.split(":"))
-    return datetime.combine(deliver_on - timedelta(days=lead_days), time(hour, minute), SHANGHAI)
+    there = datetime.combine(deliver_on - timedelta(days=lead_days), time(hour, minute), SHANGHAI)
+    return there.astimezone(UTC)
 
 
 def earliest_day(at: datetime, order_cut_off: str, lead_days: int) -> date:

@@ -1,4 +1,4 @@
-"""What sellers do for a shop on consignment in the sandbox: send what the channel asks for, agree, confirm money."""
+"""What sellers do for a shop on consignment in the sandbox: send goods, answer disputes, agree, confirm money."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from marketplace.actors import Actor
 from marketplace.channels.consignment import Packs, send_goods
 from marketplace.channels.consignment_views import sendable_lots
 from marketplace.channels.sandbox import seller_actor
+from marketplace.channels.statement_disputes import answer_dispute
 from marketplace.channels.statement_models import Statement
 from marketplace.channels.statement_paying import settle_statement
 from marketplace.channels.statements import agree_statement
@@ -40,6 +41,20 @@ def send_to_shop(session: Session, actor: Actor, partner_sku: str, quantity: int
 def agree(session: Session, actor: Actor, statement_id: UUID) -> Reply:
     """The seller finds a statement right. Raises NotFound, WrongState (`wrong-state`)."""
     return agree_statement(_seller_of(session, actor, statement_id), statement_id)
+
+
+def answer(
+    session: Session,
+    actor: Actor,
+    statement_id: UUID,
+    dispute_id: UUID,
+    *,
+    accept: bool,
+    answer: str | None = None,
+) -> Reply:
+    """The seller answers what the channel disputes. Raises NotFound, WrongState (`wrong-state`)."""
+    seller = _seller_of(session, actor, statement_id)
+    return answer_dispute(seller, statement_id, dispute_id, accept=accept, answer=answer)
 
 
 def confirm_money(session: Session, actor: Actor, statement_id: UUID) -> Reply:

@@ -13,7 +13,7 @@ from marketplace.channels import sandbox_shop
 from marketplace.channels.consignment_schemas import PartnerConsignmentOut
 from marketplace.channels.sandbox_api import PLAY, sandbox_only
 from marketplace.channels.sandbox_schemas import SandboxSendIn
-from marketplace.channels.statement_schemas import StatementOut
+from marketplace.channels.statement_schemas import StatementAnswerIn, StatementOut
 from marketplace.database import db
 from marketplace.unit_of_work import retrying
 from marketplace.web.edge import current_actor, requires, shown, without_key
@@ -50,6 +50,19 @@ def sandbox_send(data: dict[str, Any]) -> Response:
 def sandbox_agree(statement_id: UUID) -> Response:
     """Sandbox: the seller agrees on a statement."""
     return shown(STATEMENT, sandbox_shop.agree(db.session(), current_actor(), statement_id).result)
+
+
+@blp.route("/statements/<uuid:statement_id>/disputes/<uuid:dispute_id>/answer", methods=["POST"])
+@requires(Permission.CHANNEL_STATEMENTS)
+@blp.arguments(StatementAnswerIn)
+@blp.response(200, StatementOut)
+@without_key(PLAY)
+@sandbox_only
+@retrying
+def sandbox_answer(data: dict[str, Any], statement_id: UUID, dispute_id: UUID) -> Response:
+    """Sandbox: the seller takes the quantity that the channel finds right, or holds to the line."""
+    answered = sandbox_shop.answer(db.session(), current_actor(), statement_id, dispute_id, **data)
+    return shown(STATEMENT, answered.result)
 
 
 @blp.route("/statements/<uuid:statement_id>/confirm", methods=["POST"])

@@ -29,6 +29,9 @@ class PartnerAgreementOut(Schema):
 class PartnerSelfOut(Schema):
     channel = fields.Nested(NamedIdOut, required=True)
     key = fields.String(required=True, metadata={"description": "the id of the key that was used"})
+    today = fields.Date(
+        required=True, metadata={"description": "Asia/Shanghai; the sandbox's own, whose clock may run ahead"}
+    )
     counties = fields.List(fields.Nested(NamedCodeOut), required=True)
     agreements = fields.List(fields.Nested(PartnerAgreementOut), required=True)
 

@@ -117,6 +117,7 @@ BODIES: dict[str, Any] = {
     "partner_statements.answer_dispute": {"accept": True},
     "partner_statements.declare_transfer": {"paid_on": "2026-11-02", "bank_reference": "ISO-0001"},
     "partner_sandbox.sandbox_spoil": {"quantity": 1},
+    "partner_sandbox_shop.sandbox_answer": {"accept": True},
     "partner_orders.reduce_order": {
         "reason": "x", "lines": [{"line_id": "00000000-0000-7000-8000-000000000000", "quantity": 1}],
     },

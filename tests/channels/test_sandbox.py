@@ -260,6 +260,13 @@ def test_a_month_on_consignment_is_played_to_its_settled_statement(
     (statement,) = program.get("/statements")["items"]
     path = f"/statements/{statement['id']}"
     assert (statement["state"], statement["total_fen"]) == ("issued", sold["total_fen"])
+    wish = {"line_id": program.get(path)["lines"][0]["id"], "quantity": 4, "reason": "少一件"}
+    (dispute,) = program.post(f"{path}/disputes", wish)["disputes"]
+    answer = f"/test{path}/disputes/{dispute['id']}/answer"
+    other.post(answer, {"accept": True}, 404)
+    program.post(answer, {"accept": "yes"}, 422)
+    assert program.post(answer, {"accept": True, "answer": "对"})["total_fen"] == sold["total_fen"] * 4 // 5
+    program.post(answer, {"accept": True}, 409)
     assert program.post(f"{path}/agree", {})["state"] == "issued"
     assert program.post(f"/test{path}/agree", {})["state"] == "agreed"
     now = program.post("/test/clock", {"hours": 1})["now"]

@@ -48,7 +48,7 @@ def test_the_examples_of_the_portal_run_as_they_stand(fresh_app: Flask, tmp_path
     dispose(beside)
     key = str(new_key(fresh_app, mode=KeyMode.TEST)["key"])
     given = examples(fresh_app.test_client().get("/partner").get_data(as_text=True))
-    assert list(given) == ["begin", "self", "catalogue", "order", "show", "cancel", "play", "shop"]
+    assert list(given) == ["begin", "self", "catalogue", "order", "show", "cancel", "play", "shop", "settle"]
 
     with running_site(fresh_app.config["TEST_ENVIRONMENT"]) as site:
         begin = given["begin"].replace("把密钥粘在这里", key)
@@ -63,7 +63,8 @@ def test_the_examples_of_the_portal_run_as_they_stand(fresh_app: Flask, tmp_path
     assert "/problems/" not in done.stdout
     assert '"state":"approved"' in done.stdout
     assert '"outcome":"done"' in done.stdout
-    assert done.stdout.rstrip().endswith('"quantity":9}]}')
+    assert '"quantity":9}]}' in done.stdout
+    assert '"state":"settled"' in done.stdout.rstrip().splitlines()[-1]
     with psycopg.connect(fresh_app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"]) as owner:
         assert owner.execute("select count(*) from partner_order").fetchone() == (0,)
         versions = owner.execute("select version, red from sandbox.sales_report order by version").fetchall()
