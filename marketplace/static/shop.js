@@ -19,12 +19,31 @@
     function filled(text, values) {
       return text.replace(/\{(\w+)\}/g, function (all, name) { return name in values ? values[name] : all; });
     }
+    /* Full-width digits are typed by input methods. */
+    function typedNumber() {
+      var text = quantity.value.replace(/[０-９．]/g, function (sign) { return String.fromCharCode(sign.charCodeAt(0) - 0xfee0); });
+      return Number(text.replace(/[，,\s]/g, ""));
+    }
     function packs() {
-      var typed = Number(quantity.value.replace(/[，,\s]/g, ""));
+      var typed = typedNumber();
       if (!(typed > 0) || typed > 1e7) return 0;
       var grams = { kg: 1000, jin: 500 }[unit.value];
       var exact = grams ? Math.round(typed * grams) / net : typed;
       return Math.max(least, Math.ceil(Math.ceil(exact - 1e-9) / step) * step);
+    }
+    /* Of a typed weight: how much more comes, and one multiple less where it lacks no more than a twentieth. */
+    function apart(n) {
+      var per = { kg: 1000, jin: 500 }[unit.value], typed = typedNumber();
+      if (!per) return "";
+      var extra = Math.round((n * net / per - typed) * 1000) / 1000, fewer = n - step;
+      if (extra <= 0) return "";
+      var lacking = Math.round((typed - fewer * net / per) * 1000) / 1000, word = unit.selectedOptions[0].textContent;
+      var text = filled(form.dataset.extra, { extra: number(extra), unit: word });
+      if (fewer >= least && lacking >= 0 && lacking * 20 <= typed) text += filled(form.dataset.fewer, {
+        packs: number(fewer), pack: unit.options[0].textContent, lacking: number(lacking), unit: word,
+        percent: (lacking * 100 / typed).toFixed(2) + "%"
+      });
+      return text + form.dataset.end;
     }
     function tell() {
       var n = packs();
@@ -38,7 +57,7 @@
       var text = filled(form.dataset.taken, {
         packs: number(n), kg: number(n * net / 1000), jin: number(n * net / 500),
       });
-      hint.textContent = text + plain;
+      hint.textContent = text + apart(n) + plain;
       sum.textContent = yuan(n * price);
     }
     quantity.addEventListener("input", tell); unit.addEventListener("change", tell); tell();

@@ -143,7 +143,10 @@ def _refused(refusal: errors.MarketplaceError) -> Form:
     if isinstance(refusal, KeyReused):
         mistakes = [Mistake("", gettext("这张表已经交过一次，又改了内容。要再交一份，请重新打开这一页"))]
     elif not mistakes or refusal.detail:
-        mistakes.insert(0, Mistake("", translated(refusal.detail or refusal.title)))
+        whole = translated(refusal.detail or refusal.title)
+        # A refusal of one field often says the same of the whole: it is one thing to mend.
+        if whole not in {mistake.text for mistake in mistakes}:
+            mistakes.insert(0, Mistake("", whole))
     typed = MultiDict(request.form)
     if sum(len(v) for v in request.form.values()) > MAX_TYPED:
         typed = MultiDict()

@@ -145,6 +145,7 @@ def test_a_quantity_that_is_none_is_told_at_its_field_and_kept(buyer: Person, te
     assert "请填数量，如60或62.5" in page
     assert 'href="#f-lines-0-quantity"' in page
     assert 'value="一百"' in page
+    assert "有1处要改" in page
     assert 'value="王芳"' in page
 
 
