@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -24,12 +24,15 @@ from marketplace.catalog.live import P as P
 from marketplace.catalog.live import available_quantity as available_quantity
 from marketplace.catalog.live import eligible as eligible
 from marketplace.catalog.live import lots_on_sale as lots_on_sale
+from marketplace.catalog.models import Category
 from marketplace.catalog.search import Script
 from marketplace.clock import budget_year, today
 from marketplace.errors import RuleViolation
 from marketplace.paging import DEFAULT_LIMIT, Key, next_cursor, page_of_rows, page_statement, page_values
 from marketplace.reading import fetch_plain
 from marketplace.wire import Prepared, prepare
+
+CLASS = Category.__table__.c
 
 
 @dataclass(frozen=True)
@@ -114,13 +117,18 @@ def _paged(
 ) -> sa.Select[Any]:
     """The statement of a page: its ids from what an index holds, then cards and live numbers for these alone."""
     until = delivery_day(filters.deliver_on, day)
-    ids = sa.select(P.id).where(P.state == RECOGNISED, *_conditions(filters, asked, day, until))
+    of_classes = asked is None and filters.category is not None and _is_narrow(filters.category)
+    chosen = replace(filters, category=None) if of_classes else filters
+    ids = sa.select(P.id).where(P.state == RECOGNISED, *_conditions(chosen, asked, day, until))
     if filters.eligible is None:
         closed = sa.select(SELLER.id).where(SELLER.disabled_at.is_not(None))
         ids = ids.where(P.seller_id.not_in(closed))
     else:
         ids = ids.join(Organisation, SELLER.id == P.seller_id).where(SELLER.disabled_at.is_(None))
-    page = page_statement(ids, keys, limit=limit, following=following).subquery("page")
+    if of_classes:
+        page = _page_of_classes(ids, filters.category or "", keys, limit=limit, following=following)
+    else:
+        page = page_statement(ids, keys, limit=limit, following=following).subquery("page")
     ordered = [page.c[f"_key{n}"] for n in range(len(keys))]
     return (
         _shown(day, until)
@@ -128,6 +136,34 @@ def _paged(
         .join(page, page.c.id == P.id)
         .order_by(*[c.desc() if down else c.asc() for c, (_, down) in zip(ordered, keys, strict=True)])
     )
+
+
+def _page_of_classes(
+    ids: sa.Select[Any], category: str, keys: Sequence[Key], *, limit: int, following: bool
+) -> sa.Subquery:
+    """The page of a class and of those below it: an index gives the first of each in order, and they are merged."""
+    of_one = page_statement(
+        ids.where(P.category_code == CLASS.code).correlate(Category),
+        keys,
+        limit=limit,
+        following=following,
+    ).lateral("of_one")
+    columns = [of_one.c[f"_key{n}"] for n in range(len(keys))]
+    return (
+        sa.select(of_one.c.id, *columns)
+        .select_from(Category)
+        .join(of_one, sa.true())
+        .where(*_within(CLASS.code, category))
+        .order_by(*[c.desc() if down else c.asc() for c, (_, down) in zip(columns, keys, strict=True)])
+        .limit(sa.literal_column(str(int(limit) + 1), sa.Integer))
+        .subquery("page")
+    )
+
+
+def _within(column: sa.ColumnElement[str], category: str) -> list[sa.ColumnElement[bool]]:
+    """A code and all below it. The bounds are for the index: no sign of a code comes after z, in any collation."""
+    code = sa.bindparam("category", category, sa.Text)
+    return [column >= code, column <= code.concat("zzzzzzzzzzzz"), sa.func.starts_with(column, code)]
 
 
 def _shown(day: date, until: date) -> sa.Select[Any]:
@@ -180,11 +216,8 @@ def _conditions(
         tokens = sa.bindparam("tokens", list(asked.tokens), P.tokens.type)
         given.append(P.tokens.contains(tokens) if asked.tokens else sa.false())
     if filters.category is not None:
-        code = sa.bindparam("category", filters.category, sa.Text)
-        if _is_narrow(filters.category):
-            # The bounds are for the index: no sign of a code comes after z, in any collation.
-            given += [P.category_code >= code, P.category_code <= code.concat("zzzzzzzzzzzz")]
-        given.append(sa.func.starts_with(P.category_code, code))
+        within = _within(P.category_code, filters.category)
+        given += within if _is_narrow(filters.category) else within[-1:]
     if filters.county is not None:
         given.append(P.county_code == sa.bindparam("county", filters.county))
     if filters.seller is not None:

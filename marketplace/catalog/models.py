@@ -91,10 +91,17 @@ class Product(Base):
         _listed(
             "ix_product_newest", "recognised_at", "id", include=["county_code", "category_code", "seller_id"]
         ),
+        # The same of one class.
+        _listed("ix_product_category", "category_code", "id", include=["county_code", "seller_id"]),
         _listed(
-            "ix_product_category",
-            "category_code",
-            include=["county_code", "price_fen", "recognised_at", "id", "seller_id"],
+            "ix_product_category_price",
+            *("category_code", "price_fen", "id"),
+            include=["county_code", "seller_id"],
+        ),
+        _listed(
+            "ix_product_category_newest",
+            *("category_code", "recognised_at", "id"),
+            include=["county_code", "seller_id"],
         ),
     )
 
