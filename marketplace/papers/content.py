@@ -129,7 +129,7 @@ def delivery(
         columns=[
             Column("序", 4, "centre"), Column("品名规格", 17), Column("批次追溯码", 15, "code"),
             Column("产地", 7, "centre"), Column("采收（生产）", 10, "centre"), Column("单位", 5, "centre"),
-            Column("数量", 6, "number"), Column("净重（公斤）", 8, "number"), Column("备注", 7),
+            Column("数量", 6, "number"), Column("净重（公斤）", 8.5, "number"), Column("备注", 7),
         ],
         rows=rows,
         total=("合计", "", "", "", "", "", f"{packs:,}", kilograms(grams), ""),
@@ -227,9 +227,9 @@ def storage(paper: OrderPaper, lines: Sequence[Taken], address: str) -> Sheet:
             ("入库单位", paper.buyer.name), ("供货单位", paper.seller.name),
         ],
         columns=[
-            Column("序", 4, "centre"), Column("品名规格", 15), Column("批次追溯码", 14, "code"),
-            Column("采收（生产）", 9, "centre"), Column("保质期至", 9, "centre"), Column("单位", 5, "centre"),
-            Column("数量", 6, "number"), Column("净重（公斤）", 8, "number"), Column("单价（元）", 8, "number"),
+            Column("序", 4, "centre"), Column("品名规格", 15), Column("批次追溯码", 12, "code"),
+            Column("采收（生产）", 10.5, "centre"), Column("保质期至", 10.5, "centre"), Column("单位", 5.6, "centre"),
+            Column("数量", 6, "number"), Column("净重（公斤）", 9, "number"), Column("单价（元）", 8, "number"),
             Column("金额（元）", 10, "number"),
         ],
         rows=rows,

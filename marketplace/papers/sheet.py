@@ -11,8 +11,9 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
-from xml.sax.saxutils import escape
+from xml.sax import saxutils
 
 import segno
 from pypdf import PdfReader, PdfWriter
@@ -21,14 +22,12 @@ from reportlab.lib.enums import TA_CENTER, TA_RIGHT
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table
 
 from marketplace.clock import SHANGHAI
+from marketplace.trace.letters import FONT, printable, width_of
 
-FONT = "STSong-Light"
 MARGIN_X, MARGIN_TOP, MARGIN_BOTTOM = 16 * mm, 15 * mm, 20 * mm
 WIDTH = A4[0] - 2 * MARGIN_X
 QR_SIDE = 25 * mm
@@ -36,7 +35,9 @@ SEAL = 22 * mm
 LEAST_ROWS = 6
 PAD = 1.8 * mm
 
-pdfmetrics.registerFont(UnicodeCIDFont(FONT))
+
+def escape(text: str) -> str:
+    return saxutils.escape(printable(text))
 
 
 def _style(size: float, **options: Any) -> ParagraphStyle:
@@ -52,6 +53,8 @@ FACT = _style(10)
 CODE = ParagraphStyle("code", fontName="Courier", fontSize=7.5, leading=10, wordWrap="CJK")
 SMALL = _style(8)
 _STYLES = {"text": TEXT, "centre": CENTRED, "number": RIGHT, "code": CODE}
+LEAST_SIZE = 6.0
+TALLEST = 100 * mm
 
 
 @dataclass(frozen=True)
@@ -250,9 +253,11 @@ def _table(sheet: Sheet) -> Flowable:
     columns = sheet.columns
     whole = sum(column.share for column in columns)
     widths = [WIDTH * column.share / whole for column in columns]
-    cells: list[list[Any]] = [[Paragraph(escape(c.label), CENTRED) for c in columns]]
+    inner = [width - 2 * PAD for width in widths]
+    cells: list[Sequence[Any]] = [[_head(c.label, room) for c, room in zip(columns, inner, strict=True)]]
     for row in sheet.rows:
-        cells.append([_cell(text, column.look) for text, column in zip(row, columns, strict=True)])
+        row_cells = [_cell(t, c.look, room) for t, c, room in zip(row, columns, inner, strict=True)]
+        cells += zip_longest(*map(_pieces, row_cells, inner), fillvalue="")
     cells += [[""] * len(columns) for _ in range(max(0, sheet.least_rows - len(sheet.rows)))]
     style: list[tuple[Any, ...]] = [
         ("GRID", (0, 0), (-1, -1), 0.5, colors.black), ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
@@ -260,19 +265,37 @@ def _table(sheet: Sheet) -> Flowable:
         ("TOPPADDING", (0, 0), (-1, -1), 1.2 * mm), ("BOTTOMPADDING", (0, 0), (-1, -1), 1.4 * mm),
     ]  # fmt: skip
     if sheet.total:
-        cells.append([_cell(text, c.look) for text, c in zip(sheet.total, columns, strict=True)])
+        total = [_cell(t, c.look, room) for t, c, room in zip(sheet.total, columns, inner, strict=True)]
         # The word 合计 stands over all columns before the first sum.
         span = next((n for n, text in enumerate(sheet.total) if n and text), 1) - 1
-        cells[-1][0] = Paragraph(escape(sheet.total[0]), CENTRED)
+        cells.append([Paragraph(escape(sheet.total[0]), CENTRED), *total[1:]])
         style.append(("SPAN", (0, len(cells) - 1), (span, len(cells) - 1)))
     for remark in sheet.remarks:
-        cells.append([Paragraph(escape(remark), TEXT), *[""] * (len(columns) - 1)])
-        style.append(("SPAN", (0, len(cells) - 1), (-1, len(cells) - 1)))
+        for piece in _pieces(Paragraph(escape(remark), TEXT), WIDTH - 2 * PAD):
+            cells.append([piece, *[""] * (len(columns) - 1)])
+            style.append(("SPAN", (0, len(cells) - 1), (-1, len(cells) - 1)))
     heights = [7 * mm if not any(row) else None for row in cells]
     return Table(cells, colWidths=widths, rowHeights=heights, repeatRows=1, style=style)
 
 
-def _cell(text: str, look: str) -> Any:
+def _pieces(cell: Any, room: float) -> list[Any]:
+    """A text that is higher than a row may be (a row does not go on on the next page) as the texts of several rows."""
+    pieces = []
+    while isinstance(cell, Paragraph) and cell.wrap(room, TALLEST)[1] > TALLEST:
+        piece, cell = cell.split(room, TALLEST)
+        pieces.append(piece)
+    return [*pieces, cell]
+
+
+def _head(label: str, room: float) -> Paragraph:
+    """A head that is too long for its column breaks before the unit."""
+    text = escape(label)
+    if width_of(label, CENTRED.fontSize) > room:
+        text = text.replace("（", "<br/>（")
+    return Paragraph(text, CENTRED)
+
+
+def _cell(text: str, look: str, room: float) -> Any:
     if look == "code":
         if not text.isascii():
             look = "text"
@@ -280,7 +303,16 @@ def _cell(text: str, look: str) -> Any:
             # A trace code breaks between its fives.
             head, tail = text[:12], text[12:]
             return Paragraph(f"{escape(head)}<br/>{escape(tail)}", CODE)
-    return Paragraph(escape(text), _STYLES[look]) if text else ""
+    if not text:
+        return ""
+    style = _STYLES[look]
+    if text.isascii() and look in ("centre", "number"):
+        # A number or a day is never broken: it is set smaller.
+        wide = width_of(text, style.fontSize)
+        if wide > room:
+            size = max(LEAST_SIZE, style.fontSize * room / wide - 0.01)
+            style = ParagraphStyle("fitted", style, fontSize=size)
+    return Paragraph(escape(text), style)
 
 
 class _Signs(Flowable):  # type: ignore[misc]

@@ -10,11 +10,10 @@ from xml.sax.saxutils import escape
 
 import segno
 from reportlab.lib.units import mm
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 
-FONT = "STSong-Light"
+from marketplace.trace.letters import FONT, printable, width_of
+
 COLUMNS, ROWS = 3, 7
 PER_SHEET = COLUMNS * ROWS
 # An A4 sheet of 21 labels of 63.5 x 38.1 mm, with 2.5 mm between columns.
@@ -24,9 +23,6 @@ LEFT, TOP, GAP = 7.25, 15.15, 2.5
 QR_SIDE = 27.0
 INSET = 2.5
 TEXT_W = LABEL_W - QR_SIDE - 3 * INSET
-
-
-pdfmetrics.registerFont(UnicodeCIDFont(FONT))
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ def _draw(canvas: Canvas, lines: list[Line], bars: list[tuple[int, int, int]], u
     canvas.drawPath(path, stroke=0, fill=1)
     for line in lines:
         canvas.setFont(FONT, line.size)
-        canvas.drawString(line.x * mm, line.y * mm, line.text)
+        canvas.drawString(line.x * mm, line.y * mm, printable(line.text))
 
 
 def svg_sheet(label: Label, count: int) -> str:
@@ -151,10 +147,10 @@ def _lines(label: Label) -> list[Line]:
 
 def _fitted(x: float, y: float, size: float, text: str) -> Line:
     width = TEXT_W * mm
-    while size > 6 and pdfmetrics.stringWidth(text, FONT, size) > width:
+    while size > 6 and width_of(text, size) > width:
         size -= 0.5
-    if pdfmetrics.stringWidth(text, FONT, size) > width:
-        while text and pdfmetrics.stringWidth(text + "…", FONT, size) > width:
+    if width_of(text, size) > width:
+        while text and width_of(text + "…", size) > width:
             text = text[:-1]
         text += "…"
     return Line(x, y, size, text)

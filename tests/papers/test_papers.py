@@ -136,6 +136,34 @@ def test_a_long_paper_repeats_its_head_and_counts_its_pages() -> None:
     assert f"第1页，共{len(pages)}页" in text_of(body)
 
 
+def test_a_text_that_is_higher_than_a_page_goes_on_on_the_next_one() -> None:
+    sheet = Sheet(
+        title="食材验收单",
+        facts=[("订单号", "CG-2026-000001-1")],
+        columns=[Column("品名规格", 9), Column("验收意见", 1)],
+        rows=[("静宁苹果", "碰伤" * 250)],
+        remarks=["拒收处理：" + "静宁苹果拒收1箱；" * 1500],
+    )
+    body = pdf([sheet], datetime(2026, 11, 24, tzinfo=UTC))
+    text = text_of(body)
+    assert text.count("碰") == text.count("伤") == 250
+    assert text.count("箱") == 1500
+
+
+def test_a_number_that_is_wide_stays_in_one_line_and_a_head_breaks_before_its_unit() -> None:
+    sheet = Sheet(
+        title="入库单",
+        facts=[("承运", "甘L·D3062"), ("送货人", "马\U0002c594")],
+        columns=[Column("日期", 1, "centre"), Column("净重（公斤）", 1, "number"), Column("品名规格", 7)],
+        rows=[("2026-10-08", "1,234,567.89", "静宁苹果")],
+    )
+    body = pdf([sheet], datetime(2026, 11, 24, tzinfo=UTC))
+    text = PdfReader(io.BytesIO(body)).pages[0].extract_text()
+    lines = [line.strip() for line in text.splitlines()]
+    for whole in ("2026-10-08", "1,234,567.89", "净重", "（公斤）", "甘L·D3062", "马〓"):
+        assert whole in lines
+
+
 def test_the_code_on_a_paper_opens_the_page_of_the_thing(app: Flask, story: Story) -> None:
     body = paper(app, "canteen.buyer", f"/papers/orders/{story.order_id}/acceptance.pdf")
     picture = pypdfium2.PdfDocument(body)[0].render(scale=2).to_pil()
