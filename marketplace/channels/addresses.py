@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 PORTS = frozenset({443, 8443})
 WHOLE_SECONDS = 5.0
+LOOK_SECONDS = 2.0  # for a name that is only registered
 MOST_BYTES = 64 * 1024
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,62})(\.[a-z0-9][a-z0-9-]{0,62})*")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -123,6 +124,20 @@ def resolve(target: Target, *, seconds: float, local: bool = False) -> str:
     if not local and not all(is_public(address) for address in found):
         raise Unsafe("private-address")
     return found[0]
+
+
+def refuse_inner(url: str, *, local: bool = False) -> None:
+    """Refuse an address that may not be called, or whose name leads inside as far as can be seen now. Raises Unsafe.
+
+    A name that nothing is known of yet passes: every delivery looks again.
+    """
+    target = read_address(url, local=local)
+    if local or is_literal(target.host):
+        return
+    try:
+        resolve(target, seconds=LOOK_SECONDS)
+    except OSError:
+        return
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], *, local: bool = False) -> Outcome:

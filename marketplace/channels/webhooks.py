@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from marketplace import clock
 from marketplace.actors import Actor, Permission, system
-from marketplace.channels.addresses import Unsafe, read_address
+from marketplace.channels.addresses import Unsafe, refuse_inner
 from marketplace.channels.signing import make_secret
 from marketplace.channels.states import DeliveryState
 from marketplace.channels.webhook_models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -54,7 +54,7 @@ def create_endpoint(actor: Actor, settings: Settings, *, url: str, kinds: Sequen
     """
     problem = None
     try:
-        read_address(url, local=settings.webhook_local)
+        refuse_inner(url, local=settings.webhook_local)
     except Unsafe as unsafe:
         problem = _UNSAFE_WORDS.get(unsafe.reason, "不是可以推送的网址")
     refuse_fields([("url", problem)])

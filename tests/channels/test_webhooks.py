@@ -263,6 +263,7 @@ def test_an_address_inside_is_refused_and_another_channels_is_absent(app: Flask)
         for url in (
             "http://partner.example/",
             "https://10.0.0.1/",
+            "https://localhost/",
             "https://partner.example:25/",
             "nonsense",
         ):
