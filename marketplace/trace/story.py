@@ -76,14 +76,17 @@ def story_json(found: dict[str, Any]) -> bytes:
 
 def _origins(rows: Rows) -> list[dict[str, Any]]:
     """Town and village, each once; the plots stay with those who may see them."""
-    places = dict.fromkeys((town, village) for town, village in rows.origins or ())
+    places = dict.fromkeys((town, village) for town, village, _, _ in rows.origins or ())
     return [{"township": town, "village": village} for town, village in places]
 
 
 def _households(rows: Rows) -> dict[str, Any] | None:
     """How many 脱贫户 the lot comes from and what they got; None below `FEWEST_HOUSEHOLDS`."""
-    count, paid_fen = rows.households
-    return None if count < FEWEST_HOUSEHOLDS else {"count": count, "paid_fen": paid_fen}
+    paid = [(household, fen) for _, _, household, fen in rows.origins or () if household is not None]
+    count = len({household for household, _ in paid})
+    return (
+        None if count < FEWEST_HOUSEHOLDS else {"count": count, "paid_fen": sum(fen or 0 for _, fen in paid)}
+    )
 
 
 def _certificates(rows: Rows, day: date) -> list[dict[str, Any]]:

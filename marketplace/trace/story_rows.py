@@ -13,16 +13,17 @@ from sqlalchemy.orm import Session
 from marketplace.reading import fetch_text
 from marketplace.trace import rules
 
-# $1 is the trace code, $2 the kinds of paper that stand for no single batch, whose packs need no count. What is a list comes as JSON arrays in the order of the names in `Rows`.
+# $1 is the trace code, $2 the kinds of paper that stand for no single batch, whose packs need no count. All
+# that is a list stands in one JSON array, in the order of the names in `Rows`: it is read at once.
 _STORY = """
 select l.id, l.trace_code, l.state, l.quantity, l.harvested_on, l.best_before, l.released_at,
   p.id, p.name, p.family, p.spec, p.category_code, c.name, p.pack_unit, p.net_g, p.storage,
   p.county_code, r.name, o.id, o.name,
-  array[o.credit_code, (select a.credit_code from organisation a where a.id = p.agent_for_id)],
-  (select json_agg(json_build_array(t.name, g.village) order by g.position)
-     from origin g join township t on t.code = g.township_code where g.lot_id = l.id),
-  (select json_build_array(count(distinct w.id), coalesce(sum(g.paid_fen), 0))
-     from origin g join grower w on w.id = g.grower_id where g.lot_id = l.id and w.poverty_household),
+  json_build_array(
+  json_build_array(o.credit_code, (select a.credit_code from organisation a where a.id = p.agent_for_id)),
+  (select json_agg(json_build_array(t.name, g.village, w.id, g.paid_fen) order by g.position)
+     from origin g join township t on t.code = g.township_code
+     left join grower w on w.id = g.grower_id and w.poverty_household where g.lot_id = l.id),
   (select json_agg(json_build_array(k.kind, k.number, k.product_name, k.holder_credit_code, k.issued_on,
             k.valid_until, k.quantity, d.sha256, (
               select json_agg(json_build_array(u.product_name, u.holder_credit_code, u.quantity)) from (
@@ -56,7 +57,7 @@ select l.id, l.trace_code, l.state, l.quantity, l.harvested_on, l.best_before, l
             (select json_build_array(k.tree_size, encode(k.root, 'hex'), k.made_at) from checkpoint k
               where k.tree_size >= s.seq order by k.tree_size desc limit 1))
      from seal s join fact f on f.id = s.fact_id
-    where f.subject_type = 'lot' and f.subject_id = l.id and f.kind = 'lot.added')
+    where f.subject_type = 'lot' and f.subject_id = l.id and f.kind = 'lot.added'))
 from lot l
 join product p on p.id = l.product_id
 join category c on c.code = p.category_code
@@ -70,7 +71,10 @@ _NAMED = sa.text(_STORY.replace("$1", ":code").replace("$2::text[]", "cast(:lice
 
 @dataclass(frozen=True)
 class Rows:
-    """One lot and what belongs to it. Days in the lists are ISO texts, as JSON brings them."""
+    """One lot and what belongs to it. Days in the lists are ISO texts, as JSON brings them.
+
+    `origins` are township, village, the 脱贫户 if it is one, and what it was paid in fen.
+    """
 
     lot_id: UUID
     trace_code: str
@@ -94,7 +98,6 @@ class Rows:
     seller_name: str
     holders: list[str | None]
     origins: list[list[Any]] | None
-    households: list[int]
     certificates: list[list[Any]] | None
     certificate_rule: Any
     inspections: list[list[Any]] | None
@@ -138,6 +141,7 @@ def read_rows(session: Session | None, code: str) -> Rows | None:
     """The rows of a code, in `session` or, without one, on a connection that opens no transaction."""
     if session is None:
         found = fetch_text(_STORY, (code, _LICENCES))
-        return Rows(*found[0]) if found else None
-    row = session.execute(_NAMED, {"code": code, "licences": _LICENCES}).one_or_none()
-    return None if row is None else Rows(*row)
+        row: Any = found[0] if found else None
+    else:
+        row = session.execute(_NAMED, {"code": code, "licences": _LICENCES}).one_or_none()
+    return None if row is None else Rows(*row[:-1], *row[-1])
