@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
@@ -42,11 +43,22 @@ def _not_blank(value: str) -> None:
         raise ValidationError("不能为空")
 
 
+# Line breaks and tabs are typed; other control characters show nothing on a page and break a paper, and those that
+# turn the direction of writing make a name read as another one.
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def _all_seen(value: str) -> None:
+    if _UNSEEN.search(value):
+        raise ValidationError("不能有控制字符")
+
+
 def text(maximum: int, *, required: bool = True, **kwargs: Any) -> fields.String:
-    """A text of 1 to `maximum` characters that is not blank."""
+    """A text of 1 to `maximum` characters that is not blank and has no control characters but line breaks and tabs."""
     checks: list[Callable[[Any], Any]] = [
         validate.Length(1, maximum, error=f"要有1到{maximum}个字"),
         _not_blank,
+        _all_seen,
     ]
     return fields.String(required=required, validate=checks, **kwargs)
 

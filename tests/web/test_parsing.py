@@ -112,6 +112,14 @@ def test_unknown_fields_are_refused_at_every_level(echo: FlaskClient) -> None:
     assert sorted(e["pointer"] for e in answer.get_json()["errors"]) == ["#/lines/0/y~1z", "#/x"]
 
 
+@pytest.mark.parametrize("sign", ["\x01", "\x08", "\x1b", "\x7f", "\x85", "\u202e", "\u2066"])
+def test_a_text_has_no_sign_that_nobody_sees(echo: FlaskClient, sign: str) -> None:
+    answer = echo.post("/api/v1/echo", json={"name": f"静宁{sign}苹果"})
+    assert answer.status_code == 422
+    assert answer.get_json()["errors"] == [{"pointer": "#/name", "detail": "不能有控制字符"}]
+    assert echo.post("/api/v1/echo", json={"name": "静宁\n\t苹果 🍎"}).status_code == 200
+
+
 def test_another_content_type_is_answered_415(echo: FlaskClient) -> None:
     for content_type in (
         "text/plain",
