@@ -37,8 +37,8 @@ SILENT = {
     "search.py", "story.py", "labels.py", "capitals.py", "invoice_files.py", "report.py", "figures.py",
     "prices.py", "verifier.py", "words.py",
 }  # fmt: skip
-# A default place's name, an empty file's name, what joins two pieces of advice, and names in the sandbox.
-DATA = {"产地库", "，或", "待验收的0", "{}{}", "沙箱渠道", "{}沙箱价", "{}沙箱门店"}
+# A default place's name, an empty file's name, a form's sheet, what joins two pieces of advice, and names in the sandbox.
+DATA = {"产地库", "，或", "待验收的0", "{}{}", "销售", "沙箱渠道", "{}沙箱价", "{}沙箱门店"}
 
 
 def _chapter(node: ast.AST) -> TypeGuard[ast.Call]:
