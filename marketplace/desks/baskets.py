@@ -172,7 +172,7 @@ def template(session: Session, actor: Actor, template_id: UUID) -> Basket:
 
 
 def save_template(session: Session, actor: Actor, name: str, basket: Basket) -> None:
-    """Keep the lines under a name (1 to 50 characters); a list of that name is replaced.
+    """Keep the lines under a name (1 to 50 characters), days put together; a list of that name is replaced.
 
     Raises RuleViolation (`invalid`) for an empty basket, Conflict (`conflict`) when there are too many.
     """
@@ -185,9 +185,10 @@ def save_template(session: Session, actor: Actor, name: str, basket: Basket) -> 
     ).all()
     if name not in named and len(named) >= MAX_TEMPLATES:
         raise Conflict("常用单太多，请先删掉不用的")
-    lines = [replace(line, deliver_on=None, seen_fen=None) for line in basket.lines]
-    head = {key: basket.head[key] for key in LASTING if basket.head.get(key)}
-    _store(actor, name, Basket(tuple(lines), head))
+    kept = Basket(head={key: basket.head[key] for key in LASTING if basket.head.get(key)})
+    for line in basket.lines:
+        kept = put_in(kept, replace(line, deliver_on=None, seen_fen=None))
+    _store(actor, name, kept)
 
 
 def delete_template(actor: Actor, template_id: UUID) -> None:

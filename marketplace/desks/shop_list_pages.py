@@ -17,6 +17,7 @@ from marketplace.catalog.search import MAX_QUERY
 from marketplace.clock import today
 from marketplace.desks.shop_facets import Facets
 from marketplace.values import MAX_FEN, yuan
+from marketplace.web.language import N_, translated
 from marketplace.web.pages import day_text, here, long_day
 from marketplace.web.sheets import Column, sheet_response
 from marketplace.web.words import word
@@ -28,6 +29,9 @@ NAMES = (
     "q", "category", "county", "certification", "seller", "eligible", "available", "min_price", "max_price",
     "deliver_on", "sort",
 )  # fmt: skip
+SELLERS_BASIS = N_(
+    "口径：有已认定产品在架的供应商；批次为已放行、未召回的批次。没有准入的供应商可以供货，但不计入预留份额。"
+)
 _FILTER = ProductFilter(unknown=EXCLUDE)
 _YUAN = re.compile(r"(\d{1,9})(?:\.(\d{1,2}))?")
 
@@ -126,6 +130,25 @@ def tags(wished: Wish, facets: Facets) -> list[Tag]:
     if f.deliver_on is not None:
         tell(gettext("%(day)s前送达", day=day_text(f.deliver_on)), deliver_on=None)
     return found
+
+
+def sellers_sheet(sellers: Iterable[dict[str, Any]]) -> Response:
+    """产地与合作社 as a spreadsheet: what the page shows of every seller."""
+    columns = [
+        Column("county", gettext("县区")),
+        Column("name", gettext("供应商"), width=36),
+        Column("kind", gettext("类型"), width=18),
+        Column("goods", gettext("主要产品"), width=40),
+        Column("products", gettext("产品（种）"), "count"),
+        Column("lots", gettext("批次（批）"), "count"),
+        Column("admitted_on", gettext("准入"), "day"),
+    ]
+    rows = [
+        {**row, "kind": word("seller_kind", row["subkind"] or ""), "goods": "、".join(row["families"])}
+        for row in sellers
+    ]
+    basis = [gettext("取数日期：%(day)s", day=long_day(today())), translated(SELLERS_BASIS)]
+    return sheet_response(gettext("产地与合作社"), columns, rows, basis)
 
 
 def sheet(items: Iterable[dict[str, Any]], conditions: list[Tag]) -> Response:

@@ -25,7 +25,7 @@ from marketplace.desks import heads, shop_facets
 from marketplace.desks import shop_house_views as house
 from marketplace.desks import shop_views as views
 from marketplace.desks.policy_text_pages import policy_text
-from marketplace.desks.shop_list_pages import ignored_text, sheet, tags, wish
+from marketplace.desks.shop_list_pages import SELLERS_BASIS, ignored_text, sellers_sheet, sheet, tags, wish
 from marketplace.desks.signs import sign_of
 from marketplace.desks.sources import public_source
 from marketplace.errors import RuleViolation
@@ -33,6 +33,7 @@ from marketplace.orders.rules import tier_for
 from marketplace.trace import codes, photos
 from marketplace.web.edge import current_actor, public
 from marketplace.web.forms import Shown, form, posted, uploaded
+from marketplace.web.language import translated
 from marketplace.web.pages import page
 from marketplace.web.sheets import MAX_ROWS
 
@@ -226,11 +227,17 @@ def _ladder(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 @blp.route("/sellers")
 @public
-def sellers() -> str:
-    """Sellers with goods on the shelf, by county."""
+def sellers() -> Shown:
+    """Sellers with goods on the shelf, by county; `format=xlsx` gives them as a file."""
     session = db.session()
+    found = house.sellers(session)
+    if request.args.get("format") == "xlsx":
+        return sellers_sheet(found)
     return page(
-        "shop/sellers.html", sellers=house.sellers(session), counties=house.counties(session, today().year)
+        "shop/sellers.html",
+        sellers=found,
+        counties=house.counties(session, today().year),
+        told=translated(SELLERS_BASIS),
     )
 
 

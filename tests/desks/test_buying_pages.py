@@ -91,6 +91,10 @@ def filled(goods: dict[str, Any], quantity: object, **changes: Any) -> dict[str,
     }
 
 
+def in_a_week() -> str:
+    return (today() + timedelta(days=7)).isoformat()
+
+
 def count(owner: psycopg.Connection, rows: LiteralString, *values: object) -> int:
     row = owner.execute(sql.SQL("select count(*) from ") + sql.SQL(rows), values).fetchone()
     assert row is not None
@@ -236,11 +240,15 @@ def test_a_template_is_saved_loaded_and_deleted_by_its_own_unit_alone(
     app: Flask, buyer: Person, teller: Teller, owner: psycopg.Connection
 ) -> None:
     goods = product(teller)
-    answer = buyer.send("/buy/templates", {**filled(goods, 20), "template_name": "每周三", "_act": "save"})
+    # What comes on two days is one line of the list: days belong to one purchase only.
+    second = {"lines-1-product_id": goods["id"], "lines-1-quantity": "8", "lines-1-deliver_on": in_a_week()}
+    form = {**filled(goods, 12), **second, "template_name": "每周三", "_act": "save"}
+    answer = buyer.send("/buy/templates", form)
     assert answer.status_code == 303
     row = owner.execute("select id, content from basket_draft where name = '每周三'").fetchone()
     assert row is not None
     assert "13800000000" not in str(row[1])
+    assert [line["quantity"] for line in row[1]["lines"]] == [20]
     assert "每周三" in buyer.see("/buy/templates")
     stranger = Person(app, "canteen2.buyer")
     assert "每周三" not in stranger.see("/buy/templates")

@@ -285,6 +285,8 @@ def test_sellers_are_listed_by_county_without_address_or_phone(
     text = body(client, "/sellers") + body(client, f"/sellers/{things['seller']}")
     assert "静宁县塬上果香果品农民专业合作社" in text
     assert "示范路" not in text
+    sheet = sheet_rows(client.get("/sellers?format=xlsx").data)
+    assert ["静宁县", "静宁县塬上果香果品农民专业合作社"] in [row[:2] for row in sheet]
     # A phone stands by itself; eleven digits within an id are none.
     assert not re.search(r"(?<![0-9a-f])1[3-9]\d{9}(?![0-9a-f])", text)
 
