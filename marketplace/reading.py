@@ -27,6 +27,8 @@ T = TypeVar("T")
 # As the server sends it in text format; None is NULL.
 TextRow = tuple[bytes | None, ...]
 
+_OUTDATED = (errors.FeatureNotSupported, errors.InvalidSqlStatementName)
+
 # Of one connection; what was not asked for longest goes first.
 MOST_PREPARED = 100
 
@@ -57,13 +59,16 @@ class _Ready:
 
     def ask(self, text: str, values: Sequence[Any]) -> pq.abc.PGresult:
         """Raises psycopg.Error."""
-        name = self._names.get(text)
-        if name is None:
-            name = self._prepare(text)
-        else:
-            self._names.move_to_end(text)
         given: Any = self.values.dump_sequence(values, [PyFormat.TEXT] * len(values))
-        return _good(self._pgconn.exec_prepared(name, given))
+        name = self._names.get(text)
+        if name is not None:
+            self._names.move_to_end(text)
+            try:
+                return _good(self._pgconn.exec_prepared(name, given))
+            except _OUTDATED:
+                # A migration gave a column another type, or somebody between us and the server cleared it.
+                del self._names[text]
+        return _good(self._pgconn.exec_prepared(self._prepare(text), given))
 
     def _prepare(self, text: str) -> bytes:
         while len(self._names) >= MOST_PREPARED:

@@ -57,6 +57,19 @@ def test_what_is_prepared_for_reads_outlives_the_transactions_of_others() -> Non
     assert reading.fetch_text(planned, (text,)) == [(2, 0)]
 
 
+def test_what_was_prepared_before_a_migration_or_is_gone_is_prepared_anew(owner: psycopg.Connection) -> None:
+    owner.execute(
+        "create table moved (n integer); insert into moved values (7); grant select on moved to public"
+    )
+    assert reading.fetch_text("select n from moved", ()) == [(7,)]
+    owner.execute("alter table moved alter column n type text")
+    assert reading.fetch_text("select n from moved", ()) == [("7",)]
+
+    reading.fetch_text("deallocate all", ())
+    assert reading.fetch_text("select n from moved", ()) == [("7",)]
+    owner.execute("drop table moved")
+
+
 def test_a_refused_statement_keeps_its_connection() -> None:
     before = reading.fetch_text("select pg_backend_pid()", ())
 
