@@ -18,6 +18,7 @@ from marketplace.channels.sandbox_schemas import (
     SandboxClockOut,
     SandboxLotOut,
     SandboxReasonIn,
+    SandboxSendIn,
     SandboxShipIn,
     SandboxSpoilIn,
 )
@@ -93,6 +94,20 @@ def sandbox_refuse(data: dict[str, Any], partner_order_no: str) -> Response:
     """Sandbox: the sellers refuse the order; once they have confirmed, they ask to cancel it."""
     sandbox.refuse(db.session(), current_actor(), partner_order_no, data["reason"])
     return _order(partner_order_no)
+
+
+@blp.route("/lots", methods=["POST"])
+@requires(Permission.CHANNEL_CATALOGUE)
+@blp.arguments(SandboxSendIn)
+@blp.response(201, SandboxLotOut)
+@without_key(PLAY)
+@sandbox_only
+@retrying
+def sandbox_harvest(data: dict[str, Any]) -> Response:
+    """Sandbox: the seller of an item has a new, fresh lot of it on sale."""
+    response = shown(LOT, {"trace_code": sandbox.harvest(db.session(), current_actor(), **data)})
+    response.status_code = 201
+    return response
 
 
 @blp.route("/lots/<trace_code>/spoil", methods=["POST"])

@@ -32,7 +32,7 @@ class SandboxSpoilIn(SandboxReasonIn):
 
 
 class SandboxSendIn(InSchema):
-    """What the seller sends to the channel's shop."""
+    """Packs of one item: what its seller sends to the channel's shop, or brings in fresh."""
 
     partner_sku = text(100)
     quantity = quantity()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -241,7 +241,7 @@ def test_the_production_server_answers_both_keys(site: Flask, program: Program, 
 def test_a_month_on_consignment_is_played_to_its_settled_statement(
     program: Program, owner: psycopg.Connection
 ) -> None:
-    # The last one here: it leaves the clock of the sandbox more than a month ahead.
+    # Near the end: it leaves the clock of the sandbox more than a month ahead.
     sku = program.items()[0]["partner_sku"]
     other = Program(program.client.application, "tianjin2.partner")
     sent = program.post("/test/consignments", {"partner_sku": sku, "quantity": 12}, 201)
@@ -274,3 +274,19 @@ def test_a_month_on_consignment_is_played_to_its_settled_statement(
     assert program.post(f"/test{path}/confirm", {})["state"] == "settled"
     other.post(f"/test{path}/agree", {}, 404)
     assert owner.execute("select count(*) from statement").fetchone() == (0,)
+
+
+def test_a_seller_has_a_fresh_lot_when_the_sandbox_has_run_out(program: Program) -> None:
+    # After the month above: the year goes on until nothing keeps long enough to be sold.
+    program.post("/test/clock", {"hours": 24 * 300})
+    item = program.get("/catalogue", limit=1)["items"][0]
+    assert item["available_quantity"] == 0
+    program.post("/test/lots", {"partner_sku": "NO-SUCH", "quantity": 60}, 404)
+
+    code = program.post("/test/lots", {"partner_sku": item["partner_sku"], "quantity": 60}, 201)["trace_code"]
+
+    day = date.fromisoformat(program.get("/self")["today"]) + timedelta(days=5)
+    (fresh,) = [i for i in program.items() if i["sku"] == item["sku"]]
+    assert fresh["available_quantity"] == 60
+    order = program.post("/orders", order_body("SB-10", [fresh], day=day), 201)
+    assert [lot["trace_code"] for lot in order["orders"][0]["lines"][0]["lots"]] == [code]
