@@ -52,14 +52,24 @@ def move_stock(
         row = _stock_at([each for each in locked.values() if each.place_id in own], place_id)
         delta = quantity - row.on_hand if move_kind is MovementKind.STOCKTAKE else -quantity
         if row.free + delta < 0:
+            told = (
+                f"订单留着{row.reserved}件，点数不能再少；真的少了，先和买方改订单"
+                if move_kind is MovementKind.STOCKTAKE
+                else f"这一批能动的有{row.free}件，另外{row.reserved}件已留给订单；请改少，或换一批"
+            )
             raise InsufficientStock(
-                "订单已订的货不能动",
+                errors=[{"pointer": "#/quantity", "detail": told}],
                 shortages=[{"product_id": str(lot.product_id), "asked": -delta, "available": row.free}],
                 orders=queries.reserved_orders(tx.session, [lot.id]),
             )
         on_hand = sum(other.on_hand for other in locked.values()) + delta
         if delta > 0 and not rules.within_lot(lot.quantity, on_hand, _gone(tx, lot.id)):
-            raise RuleViolation("盘点数比这一批采收的还多", slug="more-than-the-lot", quantity=lot.quantity)
+            told = f"这一批一共采收{lot.quantity}件，点数不能更多；多出来的请报一批新货"
+            raise RuleViolation(
+                slug="more-than-the-lot",
+                errors=[{"pointer": "#/quantity", "detail": told}],
+                quantity=lot.quantity,
+            )
         moves = apply_moves(
             tx.session, locked, [Move(row.id, move_kind, delta, reason=reason)], tx.started_at
         )

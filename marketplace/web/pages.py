@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from flask import Blueprint, Flask, current_app, g, render_template, request, url_for
+from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -56,7 +57,7 @@ def register_pages(app: Flask) -> None:
     env = app.jinja_env
     env.trim_blocks = env.lstrip_blocks = True
     env.filters.update(
-        yuan=yuan, money=money, wan=wan, kg=kilograms, weight=weight, percent=percent, day=day_text,
+        yuan=yuan, money=money, wan=wan, brief=brief, brief_unit=brief_unit, kg=kilograms, weight=weight, percent=percent, day=day_text,
         days=days_text, long_day=long_day, moment=moment, iso=iso, fives=in_fives, count=count_text, t=translated,
     )  # fmt: skip
     env.globals.update(
@@ -133,10 +134,23 @@ def money(amount_fen: int) -> str:
     return f"{yuan(amount_fen)} yuan" if in_english() else f"{yuan(amount_fen)}元"
 
 
+WAN_FEN = 1_000_000
+
+
 def wan(amount_fen: int) -> str:
     """万元 with two decimals, half up; the unit stands in the head or behind it."""
     hundredths = ratio_bp(amount_fen, 100_000_000) or 0  # 1 万元 is 1,000,000 fen; two decimals more
     return yuan(hundredths)
+
+
+def brief(amount_fen: int) -> str:
+    """A sum on a desk: 万元 from ten thousand yuan on, 元 below, so that small sums are not rounded away."""
+    return wan(amount_fen) if abs(amount_fen) >= WAN_FEN else yuan(amount_fen)
+
+
+def brief_unit(amount_fen: int) -> str:
+    unit: str = gettext("万元") if abs(amount_fen) >= WAN_FEN else gettext("元")
+    return unit
 
 
 def weight(weight_g: int) -> str:

@@ -222,6 +222,13 @@ def test_more_packs_than_there_are_can_not_leave(seller: FlaskClient) -> None:
     assert answer.status_code == 409
     assert 'value="121"' in page
     assert "在库120件" in page
+    assert '<a href="#f-quantity">' in page
+    assert "这一批能动的有120件，另外0件已留给订单；请改少，或换一批" in page
+    counted = seller.post(
+        f"/sell/lots/{lot}/movements", data={"kind": "stocktake", "quantity": "121"}, headers=ORIGIN
+    )
+    assert counted.status_code == 422
+    assert "这一批一共采收120件" in counted.get_data(as_text=True)
 
 
 def test_labels_are_printed_in_the_asked_number(seller: FlaskClient) -> None:
