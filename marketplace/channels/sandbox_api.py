@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from flask import Response, current_app
 from flask_smorest import Blueprint
+from marshmallow import Schema
 
 from marketplace import clock
 from marketplace.actors import Permission
@@ -51,31 +52,47 @@ def sandbox_only(view: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+def play(
+    blp: Blueprint,
+    path: str,
+    answer: type[Schema],
+    *,
+    permission: Permission = Permission.CHANNEL_ORDER,
+    takes: type[Schema] | None = None,
+    status: int = 200,
+    again: bool = True,
+) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    """Declare a route by which a channel plays the other side, or time; `takes` is the schema of its body.
+
+    What may not be done `again` by itself after a conflict in the database says so.
+    """
+
+    def declare(view: Callable[..., Response]) -> Callable[..., Response]:
+        routed: Any = blp.response(status, answer)(
+            without_key(PLAY)(sandbox_only(retrying(view) if again else view))
+        )
+        if takes is not None:
+            routed = blp.arguments(takes)(routed)
+        declared: Callable[..., Response] = blp.route(path, methods=["POST"])(requires(permission)(routed))
+        return declared
+
+    return declare
+
+
 def _order(partner_order_no: str) -> Response:
     db.session.rollback()
     base = f"{current_app.config['SETTINGS'].public_base_url}/t/"
     return shown(ORDER, order_views.order_view(db.session(), current_actor(), partner_order_no, base))
 
 
-@blp.route("/orders/<partner_order_no>/confirm", methods=["POST"])
-@requires(Permission.CHANNEL_ORDER)
-@blp.response(200, PartnerOrderOut)
-@without_key(PLAY)
-@sandbox_only
-@retrying
+@play(blp, "/orders/<partner_order_no>/confirm", PartnerOrderOut)
 def sandbox_confirm(partner_order_no: str) -> Response:
     """Sandbox: the sellers take the order."""
     sandbox.confirm(db.session(), current_actor(), partner_order_no)
     return _order(partner_order_no)
 
 
-@blp.route("/orders/<partner_order_no>/ship", methods=["POST"])
-@requires(Permission.CHANNEL_ORDER)
-@blp.arguments(SandboxShipIn)
-@blp.response(200, PartnerOrderOut)
-@without_key(PLAY)
-@sandbox_only
-@retrying
+@play(blp, "/orders/<partner_order_no>/ship", PartnerOrderOut, takes=SandboxShipIn)
 def sandbox_ship(data: dict[str, Any], partner_order_no: str) -> Response:
     """Sandbox: the sellers send all that is left, or only the named packs of the named lines."""
     lines = None if data["lines"] is None else [sandbox.LineWish(**line) for line in data["lines"]]
@@ -83,26 +100,14 @@ def sandbox_ship(data: dict[str, Any], partner_order_no: str) -> Response:
     return _order(partner_order_no)
 
 
-@blp.route("/orders/<partner_order_no>/refuse", methods=["POST"])
-@requires(Permission.CHANNEL_ORDER)
-@blp.arguments(SandboxReasonIn)
-@blp.response(200, PartnerOrderOut)
-@without_key(PLAY)
-@sandbox_only
-@retrying
+@play(blp, "/orders/<partner_order_no>/refuse", PartnerOrderOut, takes=SandboxReasonIn)
 def sandbox_refuse(data: dict[str, Any], partner_order_no: str) -> Response:
     """Sandbox: the sellers refuse the order; once they have confirmed, they ask to cancel it."""
     sandbox.refuse(db.session(), current_actor(), partner_order_no, data["reason"])
     return _order(partner_order_no)
 
 
-@blp.route("/lots", methods=["POST"])
-@requires(Permission.CHANNEL_CATALOGUE)
-@blp.arguments(SandboxSendIn)
-@blp.response(201, SandboxLotOut)
-@without_key(PLAY)
-@sandbox_only
-@retrying
+@play(blp, "/lots", SandboxLotOut, permission=Permission.CHANNEL_CATALOGUE, takes=SandboxSendIn, status=201)
 def sandbox_harvest(data: dict[str, Any]) -> Response:
     """Sandbox: the seller of an item has a new, fresh lot of it on sale."""
     response = shown(LOT, {"trace_code": sandbox.harvest(db.session(), current_actor(), **data)})
@@ -110,38 +115,21 @@ def sandbox_harvest(data: dict[str, Any]) -> Response:
     return response
 
 
-@blp.route("/lots/<trace_code>/spoil", methods=["POST"])
-@requires(Permission.CHANNEL_ORDER)
-@blp.arguments(SandboxSpoilIn)
-@blp.response(200, SandboxLotOut)
-@without_key(PLAY)
-@sandbox_only
-@retrying
+@play(blp, "/lots/<trace_code>/spoil", SandboxLotOut, takes=SandboxSpoilIn)
 def sandbox_spoil(data: dict[str, Any], trace_code: str) -> Response:
     """Sandbox: packs of a lot that was sent to the channel go bad at the seller's."""
     sandbox.spoil(db.session(), current_actor(), trace_code, **data)
     return shown(LOT, {"trace_code": trace_code})
 
 
-@blp.route("/lots/<trace_code>/recall", methods=["POST"])
-@requires(Permission.CHANNEL_ORDER)
-@blp.arguments(SandboxReasonIn)
-@blp.response(200, SandboxLotOut)
-@without_key(PLAY)
-@sandbox_only
-@retrying
+@play(blp, "/lots/<trace_code>/recall", SandboxLotOut, takes=SandboxReasonIn)
 def sandbox_recall(data: dict[str, Any], trace_code: str) -> Response:
     """Sandbox: the seller takes a lot that was sent to the channel off sale."""
     sandbox.recall(db.session(), current_actor(), trace_code, data["reason"])
     return shown(LOT, {"trace_code": trace_code})
 
 
-@blp.route("/clock", methods=["POST"])
-@requires(Permission.CHANNEL_ORDER)
-@blp.arguments(SandboxClockIn)
-@blp.response(200, SandboxClockOut)
-@without_key(PLAY)
-@sandbox_only
+@play(blp, "/clock", SandboxClockOut, takes=SandboxClockIn, again=False)
 def sandbox_clock(data: dict[str, Any]) -> Response:
     """Sandbox: move the clock forward; what that makes due is done before the answer."""
     total = move_clock(current_app.config["SETTINGS"].state_folder, timedelta(hours=data["hours"]))

@@ -13,7 +13,7 @@ from marketplace.channels.consignment_views import sendable_lots
 from marketplace.channels.sandbox import seller_actor
 from marketplace.channels.statement_disputes import answer_dispute
 from marketplace.channels.statement_models import Statement
-from marketplace.channels.statement_paying import settle_statement
+from marketplace.channels.statement_paying import return_transfer, settle_statement
 from marketplace.channels.statements import agree_statement
 from marketplace.clock import today
 from marketplace.errors import Forbidden, NotFound
@@ -60,6 +60,11 @@ def answer(
 def confirm_money(session: Session, actor: Actor, statement_id: UUID) -> Reply:
     """The seller has the transfer that the channel declared. Raises NotFound, WrongState (`wrong-state`)."""
     return settle_statement(_seller_of(session, actor, statement_id), statement_id)
+
+
+def return_money(session: Session, actor: Actor, statement_id: UUID, reason: str) -> Reply:
+    """The seller does not find the transfer that the channel declared. Raises NotFound, WrongState (`wrong-state`)."""
+    return return_transfer(_seller_of(session, actor, statement_id), statement_id, reason=reason)
 
 
 def _seller_of(session: Session, actor: Actor, statement_id: UUID) -> Actor:

@@ -270,7 +270,11 @@ def test_a_month_on_consignment_is_played_to_its_settled_statement(
     assert program.post(f"{path}/agree", {})["state"] == "issued"
     assert program.post(f"/test{path}/agree", {})["state"] == "agreed"
     now = program.post("/test/clock", {"hours": 1})["now"]
-    program.post(f"{path}/transfer", {"paid_on": now[:10], "bank_reference": "BKSANDBOX1"})
+    transfer = {"paid_on": now[:10], "bank_reference": "BKSANDBOX1"}
+    program.post(f"/test{path}/return", {}, 409)
+    program.post(f"{path}/transfer", transfer)
+    assert program.post(f"/test{path}/return", {"reason": "没到"})["return_reason"] == "没到"
+    assert program.post(f"{path}/transfer", transfer)["return_reason"] is None
     assert program.post(f"/test{path}/confirm", {})["state"] == "settled"
     other.post(f"/test{path}/agree", {}, 404)
     assert owner.execute("select count(*) from statement").fetchone() == (0,)
