@@ -409,6 +409,7 @@ def test_the_desk_lists_what_waits_for_the_buyer(buyer: Person, teller: Teller) 
     page = buyer.see("/buy")
     assert "开始验收" in page
     assert f"/orders/{story.order_id}/accept" in page
+    assert "扫码验收" in page
     assert story.order["number"] in buyer.see("/orders?tab=mine")
     assert story.order["number"] not in buyer.see("/orders?tab=theirs")
 
