@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Any, TypeVar
 
@@ -73,7 +74,8 @@ class _Ready:
     def _prepare(self, text: str) -> bytes:
         while len(self._names) >= MOST_PREPARED:
             _, oldest = self._names.popitem(last=False)
-            _good(self._pgconn.exec_(b"deallocate " + oldest))
+            with suppress(errors.InvalidSqlStatementName):  # cleared by somebody between us and the server
+                _good(self._pgconn.exec_(b"deallocate " + oldest))
         name = b"read_%d" % next(self._numbers)
         _good(self._pgconn.prepare(name, text.encode()))
         self._names[text] = name

@@ -114,7 +114,8 @@ def test_plain_rows_are_what_the_server_writes() -> None:
     ]
 
 
-def test_a_connection_keeps_a_bounded_number_of_statements() -> None:
+def test_a_connection_keeps_a_bounded_number_of_statements_also_where_some_were_cleared() -> None:
+    reading.fetch_text("deallocate all", ())
     for number in range(reading.MOST_PREPARED + 5):
         assert reading.fetch_text(f"select {number}::bigint", ()) == [(number,)]
 
