@@ -38,7 +38,18 @@ SILENT = {
     "prices.py", "verifier.py", "words.py",
 }  # fmt: skip
 # A default place's name, an empty file's name, a form's sheet, what joins two pieces of advice, and names in the sandbox.
-DATA = {"产地库", "，或", "待验收的0", "{}{}", "销售", "沙箱渠道", "{}沙箱价", "{}沙箱门店"}
+DATA = {
+    "产地库",
+    "，或",
+    "待验收的0",
+    "{}{}",
+    "销售",
+    "沙箱渠道",
+    "{}沙箱价",
+    "{}沙箱门店",
+    "农药残留",
+    "未检出",
+}
 
 
 def _chapter(node: ast.AST) -> TypeGuard[ast.Call]:
