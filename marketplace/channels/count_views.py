@@ -11,11 +11,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from marketplace.accounts.models import Organisation
 from marketplace.actors import Actor
-from marketplace.catalog.models import Lot, Place, Product
+from marketplace.catalog.models import Place
 from marketplace.channels.consignment_models import StockCount, StockCountLine
-from marketplace.errors import NotFound
+from marketplace.channels.shop_views import goods, lines_of, lines_of_seller, require_own, within
 from marketplace.paging import DEFAULT_LIMIT, paginate, sort_keys
 
 SORTS: dict[str, sa.SQLColumnExpression[Any]] = {
@@ -36,7 +35,8 @@ def list_counts(
     after: str | None = None,
 ) -> dict[str, Any]:
     """The channel's own counts, the newest day first or by one of `SORTS`; one query."""
-    statement = _within(_heads().where(StockCount.channel_id == actor.organisation_id), from_day, to_day)
+    own = _heads().where(StockCount.channel_id == actor.organisation_id)
+    statement = within(own, StockCount.counted_on, from_day, to_day)
     keys: list[tuple[sa.SQLColumnExpression[Any], bool]] = [
         (StockCount.counted_on, True), (StockCount.version, True), (StockCount.id, True),
     ]  # fmt: skip
@@ -47,13 +47,7 @@ def list_counts(
 
 def own_count(session: Session, actor: Actor, count_id: UUID) -> dict[str, Any]:
     """One count with its lines. Raises NotFound for another channel's."""
-    found = session.scalar(
-        sa.select(StockCount.id).where(
-            StockCount.id == count_id, StockCount.channel_id == actor.organisation_id
-        )
-    )
-    if found is None:
-        raise NotFound
+    require_own(session, actor, StockCount, count_id)
     return count_view(session, count_id)
 
 
@@ -61,13 +55,7 @@ def count_view(session: Session, count_id: UUID) -> dict[str, Any]:
     """A count as it was reported: lot by lot, what the books held, what was counted, and the differences."""
     session.flush()
     row = session.execute(_heads().where(StockCount.id == count_id)).one()
-    lines = session.execute(
-        sa.select(StockCountLine, Lot.trace_code, Product.name, Product.spec, Product.pack_unit)
-        .join(Lot, Lot.id == StockCountLine.lot_id)
-        .join(Product, Product.id == StockCountLine.product_id)
-        .where(StockCountLine.count_id == count_id)
-        .order_by(StockCountLine.position)
-    ).all()
+    lines = session.execute(lines_of(StockCountLine, StockCountLine.count_id == count_id)).all()
     return {**_head(row), "lines": [_lot(list(rows)) for _, rows in groupby(lines, lambda r: r[0].lot_id)]}
 
 
@@ -82,32 +70,13 @@ def counted_of_seller(
     after: str | None = None,
 ) -> dict[str, Any]:
     """Rows of all channels' counts of the seller's own goods, the newest first; one query."""
-    statement = (
-        sa.select(
-            StockCountLine, StockCount, Organisation.name, Place.name, Lot.trace_code, Product.sku, Product.name,
-            Product.spec, Product.pack_unit,
-        )
-        .join(StockCount, StockCount.id == StockCountLine.count_id)
-        .join(Organisation, Organisation.id == StockCount.channel_id)
-        .join(Place, Place.id == StockCount.place_id)
-        .join(Lot, Lot.id == StockCountLine.lot_id)
-        .join(Product, Product.id == StockCountLine.product_id)
-        .where(StockCountLine.seller_id == actor.organisation_id)
+    belongs = StockCount.id == StockCountLine.count_id
+    statement = within(
+        lines_of_seller(StockCountLine, StockCount, belongs, actor, channel_id),
+        StockCount.counted_on, from_day, to_day,
     )  # fmt: skip
-    if channel_id is not None:
-        statement = statement.where(StockCount.channel_id == channel_id)
     keys: list[tuple[sa.SQLColumnExpression[Any], bool]] = [(StockCountLine.id, True)]
-    return paginate(
-        session, _within(statement, from_day, to_day), keys, limit=limit, after=after, shape=_counted
-    )
-
-
-def _within(statement: Any, from_day: date | None, to_day: date | None) -> Any:
-    if from_day is not None:
-        statement = statement.where(StockCount.counted_on >= from_day)
-    if to_day is not None:
-        statement = statement.where(StockCount.counted_on <= to_day)
-    return statement
+    return paginate(session, statement, keys, limit=limit, after=after, shape=_counted)
 
 
 def _lot(rows: list[Any]) -> dict[str, Any]:
@@ -141,17 +110,11 @@ def _differences(lines: Iterable[StockCountLine]) -> Iterable[dict[str, Any]]:
 
 
 def _counted(row: Any) -> dict[str, Any]:
-    line, count, channel, place, trace_code, sku, name, spec, unit = row[:9]
+    line, count = row[:2]
     return {
+        **goods(row),
         "count_id": count.id,
-        "channel": {"id": count.channel_id, "name": channel},
-        "place": {"id": count.place_id, "name": place},
         "counted_on": count.counted_on,
-        "trace_code": trace_code,
-        "product_id": line.product_id,
-        "sku": sku,
-        "name": f"{name} {spec}",
-        "unit": unit,
         "expected": line.expected,
         "counted": line.counted,
         "spoilage": line.spoilage,

@@ -9,11 +9,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from marketplace.accounts.models import Organisation
 from marketplace.actors import Actor
-from marketplace.catalog.models import Lot, Place, Product
+from marketplace.catalog.models import Place, Product
 from marketplace.channels.consignment_models import SalesReport, SalesReportLine
-from marketplace.errors import NotFound
+from marketplace.channels.shop_views import goods, lines_of, lines_of_seller, require_own, within
 from marketplace.paging import DEFAULT_LIMIT, paginate, sort_keys
 
 _BEFORE = aliased(SalesReport)
@@ -45,11 +44,8 @@ def list_reports(
 
     The newest day first, or by one of `REPORT_SORTS`.
     """
-    statement = _heads().where(SalesReport.channel_id == actor.organisation_id)
-    if from_day is not None:
-        statement = statement.where(SalesReport.business_day >= from_day)
-    if to_day is not None:
-        statement = statement.where(SalesReport.business_day <= to_day)
+    own = _heads().where(SalesReport.channel_id == actor.organisation_id)
+    statement = within(own, SalesReport.business_day, from_day, to_day)
     keys: list[tuple[sa.SQLColumnExpression[Any], bool]] = [
         (SalesReport.business_day, True), (SalesReport.version, True), (SalesReport.id, True),
     ]  # fmt: skip
@@ -60,13 +56,7 @@ def list_reports(
 
 def own_report(session: Session, actor: Actor, report_id: UUID) -> dict[str, Any]:
     """One version with its lines. Raises NotFound for another channel's."""
-    found = session.scalar(
-        sa.select(SalesReport.id).where(
-            SalesReport.id == report_id, SalesReport.channel_id == actor.organisation_id
-        )
-    )
-    if found is None:
-        raise NotFound
+    require_own(session, actor, SalesReport, report_id)
     return report_view(session, report_id)
 
 
@@ -74,13 +64,7 @@ def report_view(session: Session, report_id: UUID) -> dict[str, Any]:
     """What never changes of a version, so that it can be told again as at first."""
     session.flush()
     row = session.execute(_heads().where(SalesReport.id == report_id)).one()
-    lines = session.execute(
-        sa.select(SalesReportLine, Lot.trace_code, Product.name, Product.spec, Product.pack_unit)
-        .join(Lot, Lot.id == SalesReportLine.lot_id)
-        .join(Product, Product.id == SalesReportLine.product_id)
-        .where(SalesReportLine.report_id == report_id)
-        .order_by(SalesReportLine.position)
-    )
+    lines = session.execute(lines_of(SalesReportLine, SalesReportLine.report_id == report_id))
     return {
         **_head(row),
         "lines": [
@@ -113,42 +97,23 @@ def sold_of_seller(
     after: str | None = None,
 ) -> dict[str, Any]:
     """Lines of all channels' reports of the seller's own goods, the newest first or by `SOLD_SORTS`; one query."""
-    statement = (
-        sa.select(
-            SalesReportLine, SalesReport, Organisation.name, Place.name, Lot.trace_code, Product.sku, Product.name,
-            Product.spec, Product.pack_unit,
-        )
-        .join(SalesReport, SalesReport.id == SalesReportLine.report_id)
-        .join(Organisation, Organisation.id == SalesReport.channel_id)
-        .join(Place, Place.id == SalesReport.place_id)
-        .join(Lot, Lot.id == SalesReportLine.lot_id)
-        .join(Product, Product.id == SalesReportLine.product_id)
-        .where(SalesReportLine.seller_id == actor.organisation_id)
+    belongs = SalesReport.id == SalesReportLine.report_id
+    statement = within(
+        lines_of_seller(SalesReportLine, SalesReport, belongs, actor, channel_id),
+        SalesReport.business_day, from_day, to_day,
     )  # fmt: skip
-    if channel_id is not None:
-        statement = statement.where(SalesReport.channel_id == channel_id)
-    if from_day is not None:
-        statement = statement.where(SalesReport.business_day >= from_day)
-    if to_day is not None:
-        statement = statement.where(SalesReport.business_day <= to_day)
     keys = sort_keys(SOLD_SORTS, sort, SalesReportLine.__table__.c.id)
     return paginate(session, statement, keys, limit=limit, after=after, shape=_sold)
 
 
 def _sold(row: Any) -> dict[str, Any]:
-    line, report, channel, place, trace_code, sku, name, spec, unit = row[:9]
+    line, report = row[:2]
     return {
+        **goods(row),
         "report_id": report.id,
-        "channel": {"id": report.channel_id, "name": channel},
-        "place": {"id": report.place_id, "name": place},
         "business_day": report.business_day,
         "version": report.version,
         "red": report.red,
-        "trace_code": trace_code,
-        "product_id": line.product_id,
-        "sku": sku,
-        "name": f"{name} {spec}",
-        "unit": unit,
         "quantity": line.quantity,
         "unit_price_fen": line.unit_price_fen,
         "amount_fen": line.amount_fen,
