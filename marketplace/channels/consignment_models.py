@@ -53,6 +53,18 @@ class ConsignmentLine(Base):
     accepted: Mapped[int] = mapped_column(default=0)
 
 
+class _ShopLine:
+    """Packs of one lot of a seller in a channel's shop, and what the channel owes for them."""
+
+    position: Mapped[int]
+    product_id: Mapped[UUID] = mapped_column(sa.ForeignKey("product.id"))
+    seller_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organisation.id"), index=True)
+    stock_id: Mapped[int] = mapped_column(sa.ForeignKey("stock.id"))
+    lot_id: Mapped[UUID] = mapped_column(sa.ForeignKey("lot.id"))
+    unit_price_fen: Mapped[int]
+    amount_fen: Mapped[int]
+
+
 class SalesReport(Base):
     """What a shop sold on a day. A correction is a red entry (冲红) of the version before, then a new version."""
 
@@ -72,7 +84,7 @@ class SalesReport(Base):
     reported_at: Mapped[datetime]
 
 
-class SalesReportLine(Base):
+class SalesReportLine(_ShopLine, Base):
     """Packs of one lot sold at the shop; red lines are negative. `amount_fen` is what the channel owes for them."""
 
     __tablename__ = "sales_report_line"
@@ -80,14 +92,7 @@ class SalesReportLine(Base):
 
     id: Mapped[row_id]
     report_id: Mapped[UUID] = mapped_column(sa.ForeignKey("sales_report.id"), index=True)
-    position: Mapped[int]
-    product_id: Mapped[UUID] = mapped_column(sa.ForeignKey("product.id"))
-    seller_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organisation.id"), index=True)
-    stock_id: Mapped[int] = mapped_column(sa.ForeignKey("stock.id"))
-    lot_id: Mapped[UUID] = mapped_column(sa.ForeignKey("lot.id"))
     quantity: Mapped[int]
-    unit_price_fen: Mapped[int]
-    amount_fen: Mapped[int]
     # What the customers paid, where the shop tells.
     retail_fen: Mapped[int | None]
 
@@ -108,7 +113,7 @@ class StockCount(Base):
     reported_at: Mapped[datetime]
 
 
-class StockCountLine(Base):
+class StockCountLine(_ShopLine, Base):
     """expected = counted + spoilage + loss; a negative loss is goods found. Fen are owed when the channel bears it."""
 
     __tablename__ = "stock_count_line"
@@ -116,16 +121,9 @@ class StockCountLine(Base):
 
     id: Mapped[row_id]
     count_id: Mapped[UUID] = mapped_column(sa.ForeignKey("stock_count.id"), index=True)
-    position: Mapped[int]
-    product_id: Mapped[UUID] = mapped_column(sa.ForeignKey("product.id"))
-    seller_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organisation.id"), index=True)
-    stock_id: Mapped[int] = mapped_column(sa.ForeignKey("stock.id"))
-    lot_id: Mapped[UUID] = mapped_column(sa.ForeignKey("lot.id"))
     expected: Mapped[int]
     counted: Mapped[int]
     spoilage: Mapped[int] = mapped_column(default=0)
     loss: Mapped[int] = mapped_column(default=0)
     borne_by: Mapped[BorneBy] = choice(BorneBy, "count_borne_by")
     cause: Mapped[CountCause | None] = choice(CountCause, "count_cause", nullable=True)
-    unit_price_fen: Mapped[int]
-    amount_fen: Mapped[int]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from marshmallow import Schema, fields, validate
 
 from marketplace.channels.counts import DifferenceKind
+from marketplace.channels.sales_schemas import SellersGoodsOut
 from marketplace.channels.states import BorneBy, CountCause
-from marketplace.web.schemas import InSchema, NamedIdOut, quantity, text
+from marketplace.web.schemas import InSchema, quantity, text
 
 MAX_COUNT_LINES = 500
 MAX_DIFFERENCES = 10
@@ -76,18 +77,11 @@ class PartnerCountOut(PartnerCountSummaryOut):
     lines = fields.List(fields.Nested(PartnerCountedLineOut), required=True)
 
 
-class ChannelCountOut(Schema):
+class ChannelCountOut(SellersGoodsOut):
     """A row of a shop's count of the seller's own goods; a negative loss is packs found."""
 
     count_id = fields.String(required=True)
-    channel = fields.Nested(NamedIdOut, required=True)
-    place = fields.Nested(NamedIdOut, required=True)
     counted_on = fields.Date(required=True)
-    trace_code = fields.String(required=True)
-    product_id = fields.String(required=True)
-    sku = fields.String(required=True)
-    name = fields.String(required=True)
-    unit = fields.String(required=True)
     expected = fields.Integer(required=True)
     counted = fields.Integer(required=True)
     spoilage = fields.Integer(required=True)

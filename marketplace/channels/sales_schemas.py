@@ -72,20 +72,25 @@ class DaysFilter(PageArgs):
     to_day = fields.Date(load_default=None)
 
 
-class ChannelSaleOut(Schema):
-    """A line of a shop's report of the seller's own goods."""
+class SellersGoodsOut(Schema):
+    """Of which of the seller's goods a line is, and in whose shop."""
 
-    report_id = fields.String(required=True)
     channel = fields.Nested(NamedIdOut, required=True)
     place = fields.Nested(NamedIdOut, required=True)
-    business_day = fields.Date(required=True)
-    version = fields.Integer(required=True)
-    red = fields.Boolean(required=True)
     trace_code = fields.String(required=True)
     product_id = fields.String(required=True)
     sku = fields.String(required=True)
     name = fields.String(required=True)
     unit = fields.String(required=True)
+
+
+class ChannelSaleOut(SellersGoodsOut):
+    """A line of a shop's report of the seller's own goods."""
+
+    report_id = fields.String(required=True)
+    business_day = fields.Date(required=True)
+    version = fields.Integer(required=True)
+    red = fields.Boolean(required=True)
     quantity = fields.Integer(required=True)
     unit_price_fen = fields.Integer(required=True)
     amount_fen = fields.Integer(required=True)
