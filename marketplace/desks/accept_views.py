@@ -100,9 +100,21 @@ def months_back(month: date, number: int) -> date:
     return date(months // 12, months % 12 + 1, 1)
 
 
-def received(session: Session, actor: Actor, month: date, *, most: int) -> list[dict[str, Any]]:
-    """进货查验台账 of a month: every lot of the actor's organisation that was taken over, the earliest first."""
+def received(
+    session: Session, actor: Actor, month: date, *, most: int, sort: str | None = None
+) -> list[dict[str, Any]]:
+    """进货查验台账 of a month: every lot of the actor's organisation that was taken over, the earliest first.
+
+    `sort`: `day`, `name`, `seller` (by pinyin) or `refused` (packs), with `-` before it the other way round.
+    """
     seller = aliased(Organisation)
+    columns: dict[str, Any] = {
+        "name": OrderLine.product_name,
+        "seller": seller.pinyin_key,
+        "refused": AcceptanceLine.refused_quantity,
+    }
+    column = columns.get((sort or "").removeprefix("-"), Acceptance.accepted_at)
+    ordered = column.desc() if (sort or "").startswith("-") else column
     papers = (
         sa.select(
             sa.func.string_agg(sa.distinct(LotCertificate.number), sa.literal("、")).label("numbers"),
@@ -138,7 +150,7 @@ def received(session: Session, actor: Actor, month: date, *, most: int) -> list[
             Acceptance.accepted_at >= begin,
             Acceptance.accepted_at < end,
         )
-        .order_by(Acceptance.accepted_at, AcceptanceLine.id)
+        .order_by(ordered, Acceptance.accepted_at, AcceptanceLine.id)
         .limit(most)
     )
     return [

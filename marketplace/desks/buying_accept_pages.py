@@ -178,7 +178,11 @@ def ledger() -> Shown:
     month = accept_views.month_of(request.args.get("month"), today())
     sheet = request.args.get("format") == "xlsx"
     rows = accept_views.received(
-        db.session(), current_actor(), month, most=MAX_ROWS if sheet else ROWS_OF_LEDGER
+        db.session(),
+        current_actor(),
+        month,
+        most=MAX_ROWS if sheet else ROWS_OF_LEDGER,
+        sort=request.args.get("sort"),
     )
     if sheet:
         columns = [Column(c.key, translated(c.label), c.kind, c.width) for c in LEDGER]

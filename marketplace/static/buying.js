@@ -89,7 +89,7 @@
         if (line.next && later) line.next.textContent = filled(form.dataset.nextText, {
           more: thousands(String(later[0] - total)), pack: line.pack, price: yuan(later[1]), saves: yuan((now[1] - later[1]) * later[0])
         });
-        else if (line.next) line.next.textContent = "";
+        else if (line.next) line.next.textContent = line.ladder.length > 1 ? form.dataset.lastText : "";
         sum += goods;
         if (line.counts) counted += goods;
         var panel = line.row.closest("section").querySelector("[data-group-sum]");

@@ -640,7 +640,8 @@ def test_the_ledger_of_a_month_holds_every_lot_that_was_taken_over(
     month = f"{today():%Y-%m}"
     page = buyer.see(f"/buy/ledger?month={month}")
     assert story.order["number"] in page
-    answer = buyer.client.get(f"/buy/ledger?month={month}&format=xlsx")
+    assert 'aria-sort="descending"' in buyer.see(f"/buy/ledger?month={month}&sort=-refused")
+    answer = buyer.client.get(f"/buy/ledger?month={month}&format=xlsx&sort=seller")
     assert story.order["number"] in texts(answer)
     assert story.order["number"] not in Person(app, "canteen2.buyer").see("/buy/ledger")
     assert "这个月还没有验收" in buyer.see("/buy/ledger?month=2025-01")
