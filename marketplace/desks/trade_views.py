@@ -30,6 +30,7 @@ from marketplace.orders.queries import order_scope, policy_json, policy_number
 from marketplace.orders.states import EvaluationState, InvoiceState, OrderState, PaymentState, headline
 from marketplace.paging import Key, paginate
 from marketplace.payments.models import Invoice, InvoiceOrder, Payment, PaymentOrder
+from marketplace.payments.rules import payable_fen
 from marketplace.payments.states import PAYMENT_FREED, InvoiceDocState
 
 DEFAULT_DUE_DAYS = 30  # 保障中小企业款项支付条例 第九条, where no policy row is in force
@@ -223,6 +224,7 @@ def _order(
         "goods_fen": order.goods_fen,
         "accepted_fen": order.accepted_fen,
         "paid_fen": order.paid_fen,
+        "owed_fen": max(0, payable_fen(order.accepted_fen, order.freight_fen) - order.paid_fen),
         "deliver_on": standing.deliver_on,
         "deliver_days": sorted({line.deliver_on for line in lines}),
         "submitted_at": row.submitted_at,

@@ -57,13 +57,14 @@ def orders() -> Shown:
         counts = {"open": len(listed), "mine": sum(o["step"].mine for o in listed)}
         counts["theirs"] = counts["open"] - counts["mine"]
         counts["done"] = trade_views.count_done(session, actor)
-        waits = request.args.get("waits")
+        waits, owes = request.args.get("waits"), request.args.get("owes")
         items = _sorted(
             [
                 o
                 for o in listed
                 if (tab == "open" or o["step"].mine == (tab == "mine"))
                 and (waits is None or waits in o["standing"]["reasons"])
+                and (owes is None or (str(o["buyer"]["id"]) == owes and o["owed_fen"] > 0))
             ]
         )
         found: dict[str, Any] = {"items": items, "next": None}

@@ -144,7 +144,14 @@ def test_the_file_is_read_and_confirmed_and_the_invoice_goes_to_the_buyer(
     again = seller.post(path, **good)
     assert first.headers["Location"] == again.headers["Location"]
     assert "24622000000012345678" in seller.get("/invoices?state=issued")
-    assert order["number"] not in seller.get("/sell/money").split('id="debtors"')[0]
+    todo, debtors = seller.get("/sell/money").split('id="debtors"')
+    assert order["number"] not in todo
+    figure = re.search(r'<a href="(/orders\?owes=[0-9a-f-]+)">(\d+)</a>', debtors)
+    assert figure is not None
+    rows = seller.get(figure[1])
+    assert order["number"] in rows
+    assert len(set(re.findall(r'href="(/orders/[0-9a-f-]{36})"', rows))) == int(figure[2])
+    assert "没有没办完的订单" in seller.get(f"/orders?owes={order['id']}")
 
 
 def test_the_buyer_compares_and_returns_or_checks(
