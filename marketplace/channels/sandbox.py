@@ -13,13 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from marketplace.accounts.models import Organisation, User
-from marketplace.actors import ROLE_PERMISSIONS, Actor, Door, Role, system
+from marketplace.actors import ROLE_PERMISSIONS, Actor, Door, Role
 from marketplace.catalog.models import Lot
 from marketplace.channels.consignment_models import Consignment, ConsignmentLine
-from marketplace.channels.models import ChannelItem
 from marketplace.channels.order_views import own_order
 from marketplace.channels.statements import issue_due
-from marketplace.clock import today
 from marketplace.errors import NotFound, WrongState, refuse_fields
 from marketplace.orders.deciding import end_overdue_holds
 from marketplace.orders.fulfilment import ShipWish, cancel_order, confirm_order, ship_order
@@ -27,8 +25,7 @@ from marketplace.orders.jobs import lapse_orders
 from marketplace.orders.models import Order, OrderLine, Shipment, ShipmentLine
 from marketplace.orders.shipping import ShipLine
 from marketplace.orders.states import OrderState
-from marketplace.trace.models import LotCertificate, Origin
-from marketplace.trace.service import add_lot, certify_lot, hold_lot, inspect_lot, move_stock, release_lot
+from marketplace.trace.service import hold_lot, move_stock
 
 CARRIER = "沙箱物流"
 _OPEN = (OrderState.PLACED, OrderState.CONFIRMED, OrderState.PART_SHIPPED)
@@ -93,52 +90,6 @@ def recall(session: Session, actor: Actor, trace_code: str, reason: str) -> None
     """The seller takes a lot off sale. Raises NotFound, WrongState (`wrong-state`) when it is held already."""
     lot_id, seller_id = _lot(session, actor, trace_code)
     hold_lot(seller_actor(session, seller_id), lot_id, reason=reason)
-
-
-def harvest(session: Session, actor: Actor, partner_sku: str, quantity: int) -> str:
-    """The seller of an item has a new lot of it, from where the last one came and with papers and a sample of today.
-
-    So the sandbox does not run out, whatever was bought and however far its clock has moved. Returns the trace code.
-    Raises NotFound for what the channel does not carry, and what registering and releasing a lot refuse.
-    """
-    last = session.scalar(
-        sa.select(Lot)
-        .join(ChannelItem, ChannelItem.product_id == Lot.product_id)
-        .where(
-            ChannelItem.channel_id == actor.organisation_id,
-            ChannelItem.partner_sku == partner_sku,
-            ChannelItem.withdrawn_at.is_(None),
-        )
-        .order_by(Lot.created_at.desc(), Lot.id.desc())
-        .limit(1)
-    )
-    if last is None:
-        raise NotFound("渠道目录里没有这个产品")
-    seller, day = seller_actor(session, last.seller_id), today()
-    origins = session.scalars(sa.select(Origin).where(Origin.lot_id == last.id).order_by(Origin.position))
-    papers = {
-        paper.kind: paper
-        for paper in session.scalars(
-            sa.select(LotCertificate)
-            .where(LotCertificate.lot_id == last.id)
-            .order_by(LotCertificate.recorded_at, LotCertificate.id)
-        )
-    }
-    wish = [(p.kind.value, p.document_id, p.product_name, p.holder_credit_code) for p in papers.values()]
-    added = add_lot(
-        seller, product_id=last.product_id, quantity=quantity, harvested_on=day,
-        best_before=day + (last.best_before - last.harvested_on),
-        origins=[{"township_code": o.township_code, "village": o.village, "plot": o.plot} for o in origins],
-    ).result  # fmt: skip
-    for kind, document_id, product_name, holder in wish:
-        certify_lot(
-            seller, added["id"], kind=kind, issued_on=day, document_id=document_id,
-            product_name=product_name, holder_credit_code=holder,
-        )  # fmt: skip
-    found = {"name": "农药残留", "value": "未检出", "limit": "0.01", "unit": "mg/kg"}
-    inspect_lot(system(Door.PARTNER), added["id"], sampled_on=day, items=[found], passed=True)
-    release_lot(seller, added["id"])
-    return str(added["trace_code"])
 
 
 def do_due() -> None:

@@ -13,7 +13,7 @@ from marshmallow import Schema
 
 from marketplace import clock
 from marketplace.actors import Permission
-from marketplace.channels import order_views, sandbox
+from marketplace.channels import order_views, sandbox, sandbox_goods
 from marketplace.channels.sandbox_schemas import (
     SandboxClockIn,
     SandboxClockOut,
@@ -110,7 +110,7 @@ def sandbox_refuse(data: dict[str, Any], partner_order_no: str) -> Response:
 @play(blp, "/lots", SandboxLotOut, permission=Permission.CHANNEL_CATALOGUE, takes=SandboxSendIn, status=201)
 def sandbox_harvest(data: dict[str, Any]) -> Response:
     """Sandbox: the seller of an item has a new, fresh lot of it on sale."""
-    response = shown(LOT, {"trace_code": sandbox.harvest(db.session(), current_actor(), **data)})
+    response = shown(LOT, {"trace_code": sandbox_goods.harvest(db.session(), current_actor(), **data)})
     response.status_code = 201
     return response
 
@@ -131,7 +131,8 @@ def sandbox_recall(data: dict[str, Any], trace_code: str) -> Response:
 
 @play(blp, "/clock", SandboxClockOut, takes=SandboxClockIn, again=False)
 def sandbox_clock(data: dict[str, Any]) -> Response:
-    """Sandbox: move the clock forward; what that makes due is done before the answer."""
+    """Sandbox: move the clock forward; what that makes due is done before the answer, also a new harvest."""
     total = move_clock(current_app.config["SETTINGS"].state_folder, timedelta(hours=data["hours"]))
     sandbox.do_due()
+    sandbox_goods.restock(db.session())
     return shown(CLOCK, {"now": clock.now(), "ahead_seconds": int(total.total_seconds())})
