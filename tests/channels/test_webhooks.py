@@ -138,7 +138,7 @@ def test_an_address_takes_the_kinds_that_it_named(local: Flask) -> None:
         named(program, prices, "channel.priced")
         named(program, lots, "lot.*")
         happen(own(), SUBJECT, 1)
-        happen(own(), uuid4(), 2, kind="lot.unheld_in_shops", subject_type="lot")
+        happen(own(), uuid4(), 2, kind="lot.released", subject_type="lot")
         bring(local)
     assert (prices.numbers(), lots.numbers()) == ([1], [2])
 
