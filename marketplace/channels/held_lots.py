@@ -57,13 +57,13 @@ def packs_at_channels(session: Session, lot_id: UUID) -> list[dict[str, Any]]:
 
 def tell_channels(tx: Transaction, fact: RecordedFact) -> None:
     """Record for each channel that has packs of the lot which of them it may not sell, or may again."""
-    if fact.kind == "lot.unheld" and fact.data["state"] == LotState.HELD:
+    if fact.kind == "lot.unheld" and fact.data.get("state") == LotState.HELD:
         return
     packs: dict[UUID, list[dict[str, Any]]] = {}
     for row in packs_at_channels(tx.session, fact.subject_id):
         packs.setdefault(row["channel"]["id"], []).append(row)
-    lot = tx.session.get_one(Lot, fact.subject_id)
     for channel_id, rows in packs.items():
+        lot = tx.session.get_one(Lot, fact.subject_id)
         tx.record(
             KINDS[fact.kind],
             "lot",
