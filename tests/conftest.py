@@ -65,8 +65,39 @@ def server() -> Iterator[Server]:
         return
     state = embedded.default_state()
     make_folder(state, 0o711 if os.geteuid() == 0 else 0o700)
-    with embedded.running(state / "tests", HASTY) as running:
+    with embedded.running(state / "tests", HASTY) as running, _under_way():
+        _drop_what_runs_left(running.owner_url)
         yield Server(running.owner_url, running.app_url)
+
+
+def _notes() -> Path:
+    """What the workers of a run, and runs beside each other, tell one another."""
+    folder = Path(tempfile.gettempdir()) / f"marketplace-tests-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _under_way() -> Iterator[None]:
+    """A run's lock is held by each of its workers, and let go by the system when one is killed."""
+    with (_notes() / f"{RUN}.run").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+def _drop_what_runs_left(owner_url: str) -> None:
+    """The databases of runs that are no longer under way: templates, and what a killed run could not remove."""
+    with psycopg.connect(owner_url.replace("+psycopg:", ":", 1), autocommit=True) as connection:
+        names = connection.execute(
+            r"select datname from pg_database where datname like 'test\_%\_%'"
+        ).fetchall()
+    for (name,) in names:
+        with (_notes() / f"{name.split('_')[1]}.run").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            embedded.drop_database(owner_url, name)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,11 +111,9 @@ def _ids_of_these_days() -> None:
 @contextmanager
 def _once_per_run(name: str) -> Iterator[Path]:
     """Workers of one run make a template once: the first under the lock makes it, the others find the mark."""
-    folder = Path(tempfile.gettempdir()) / f"marketplace-tests-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with (folder / f"{RUN}-{name}.lock").open("w") as lock:
+    with (_notes() / f"{RUN}-{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder / f"{RUN}-{name}.made"
+        yield _notes() / f"{RUN}-{name}.made"
 
 
 def environment(server: Server, name: str, state: Path) -> dict[str, str]:
@@ -142,8 +171,8 @@ def dispose(app: Flask) -> None:
 @pytest.fixture(scope="session")
 def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Secrets and files of the run, shared by its workers (trace codes of the template need one key)."""
-    folder = Path(tempfile.gettempdir()) / f"marketplace-tests-{os.getuid()}" / f"{RUN}-state"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = _notes() / f"{RUN}-state"
+    folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
