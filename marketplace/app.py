@@ -10,7 +10,7 @@ from flask_migrate import Migrate
 
 from marketplace import models as _tables  # noqa: F401
 from marketplace.config import Settings, from_environment, sandbox_of
-from marketplace.database import READS, Base, db, engine_options, reading_options
+from marketplace.database import READS, Base, db, engine_options, keep_prepared, reading_options
 from marketplace.registration import register_commands, register_edges, register_projections
 from marketplace.sandbox import SandboxDoor, tell_time
 
@@ -38,6 +38,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     db.init_app(app)
+    with app.app_context():
+        keep_prepared(db.engine)
     Migrate(app, db, directory=str(MIGRATIONS))
     register_projections()
     register_edges(app)

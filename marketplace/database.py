@@ -7,8 +7,10 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
+import psycopg
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
+from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 from sqlalchemy import BigInteger, Date, MetaData, Text, TypeDecorator
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -107,6 +109,8 @@ def engine_options(settings: Settings, *, more: str = "") -> dict[str, Any]:
             f" -c search_path={schema_of(settings)}{more}",
             "application_name": "marketplace",
             "connect_timeout": 5,
+            # A page's statements are prepared from their third time on; planning them takes longer than running them.
+            "prepare_threshold": 2,
         },
     }
 
@@ -120,3 +124,31 @@ def reading_options(settings: Settings) -> dict[str, Any]:
     return options | {
         "url": settings.database_url, "isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None,
     }  # fmt: skip
+
+
+# More statements than one connection meets of those that are asked all the time; the driver's 100 are fewer.
+_MOST_PREPARED = 300
+
+
+def keep_prepared(engine: sa.Engine) -> None:
+    """Let what the server has prepared outlive the end of a read.
+
+    Each read ends with a rollback, and the driver then forgets its prepared statements, since a table made in the
+    transaction is gone with it. Nothing here makes tables (the application's role may not), so the end of a
+    transaction is sent past the driver's book-keeping.
+    """
+    engine.dialect.do_rollback = _roll_back  # type: ignore[method-assign, assignment]
+    sa.event.listen(engine, "connect", _allow_more)
+
+
+def _allow_more(connection: Any, record: object) -> None:
+    connection.prepared_max = _MOST_PREPARED
+
+
+def _roll_back(connection: Any) -> None:
+    pgconn: psycopg.pq.abc.PGconn = connection.pgconn
+    in_transaction = pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+    plain = in_transaction and pgconn.pipeline_status == PipelineStatus.OFF
+    if not plain or pgconn.exec_(b"ROLLBACK").status != ExecStatus.COMMAND_OK:
+        # Nothing to end, or a server that is gone: the driver knows what to do and what to raise.
+        connection.rollback()

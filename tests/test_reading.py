@@ -70,6 +70,33 @@ def test_what_was_prepared_before_a_migration_or_is_gone_is_prepared_anew(owner:
     owner.execute("drop table moved")
 
 
+def test_what_a_session_has_prepared_outlives_its_rollbacks() -> None:
+    session = db.session()
+    for number in range(5):
+        assert session.scalar(sa.text("select cast(:n as bigint) + 3"), {"n": number}) == number + 3
+        session.rollback()
+    with pytest.raises(sa.exc.DataError):
+        session.execute(sa.text("select 1 / cast(:n as bigint)"), {"n": 0})
+    session.rollback()
+
+    planned = "select generic_plans + custom_plans from pg_prepared_statements where statement like :text"
+    assert session.scalar(sa.text(planned), {"text": "select cast($1 as bigint) + 3"}) == 3
+
+
+def test_a_rollback_after_the_server_is_gone_costs_one_answer(owner: psycopg.Connection) -> None:
+    session = db.session()
+    session.execute(sa.text("select 1"))
+    end_every_connection(owner)
+
+    with pytest.raises(OperationalError):
+        session.execute(sa.text("select 1"))
+    session.rollback()
+    assert session.scalar(sa.text("select 1")) == 1
+    session.rollback()
+    for engine in db.engines.values():
+        engine.dispose()
+
+
 def test_a_refused_statement_keeps_its_connection() -> None:
     before = reading.fetch_text("select pg_backend_pid()", ())
 
