@@ -55,7 +55,11 @@ def receiving(answer: Callable[[Got], int] | None = None) -> Iterator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            got = Got(dict(self.headers), self.rfile.read(int(self.headers["Content-Length"])))
+            promised = int(self.headers["Content-Length"])
+            got = Got(dict(self.headers), self.rfile.read(promised))
+            if len(got.body) < promised:
+                # The sender ended in the middle of its message: nothing was received.
+                return
             with lock:
                 receiver.got.append(got)
             self.send_response(receiver.answer(got))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import psycopg
@@ -317,6 +319,17 @@ def test_a_receiver_that_hangs_holds_up_nobody_else(local: Flask) -> None:
         relay.wait()
         relay.close()
     assert (came, hung) == (5, 1)
+
+
+def test_the_receiver_of_these_tests_has_not_received_what_breaks_off() -> None:
+    with receiving() as receiver:
+        where = urlsplit(receiver.url)
+        for sent in (b"{", b"{}"):
+            with socket.create_connection((where.hostname, where.port)) as line:
+                line.sendall(b"POST /hook HTTP/1.1\r\nContent-Length: 2\r\n\r\n" + sent)
+                line.shutdown(socket.SHUT_WR)
+                line.recv(1000)
+        assert [got.body for got in receiver.got] == [b"{}"]
 
 
 @pytest.mark.parametrize("seed", [1])
