@@ -5,43 +5,20 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Response, current_app
+from flask import Response
 from flask_smorest import Blueprint
 
 from marketplace.actors import Permission
 from marketplace.channels import statement_paying
 from marketplace.channels.statement_acts_api import ONE, add_routes
 from marketplace.channels.statement_schemas import StatementOut, StatementTransferIn
-from marketplace.documents import service as documents
-from marketplace.documents.models import DocumentKind
-from marketplace.documents.schemas import DocumentFileIn, DocumentOut
 from marketplace.unit_of_work import retrying
 from marketplace.web.edge import current_actor, once, requires, sent
-from marketplace.web.parsing import accepts_files
 
 blp = Blueprint("partner_statements", __name__, url_prefix="/partner/v1", description="渠道结算单")
 blueprints = [blp]
 
 add_routes(blp, Permission.CHANNEL_STATEMENTS)
-
-
-@blp.route("/slips", methods=["POST"])
-@requires(Permission.CHANNEL_STATEMENTS)
-@accepts_files
-@blp.arguments(DocumentFileIn, location="files")
-@blp.response(201, DocumentOut)
-@retrying
-def store_slip(files: dict[str, Any]) -> Response:
-    """Hand in the bank's slip of a transfer as `file`; its `id` is the `document_id` of the transfer."""
-    reply = documents.store_document(
-        current_actor(),
-        kind=DocumentKind.SLIP,
-        filename=files["file"].filename or "",
-        content=files["file"].stream.read(),
-        max_bytes=current_app.config["SETTINGS"].max_upload_bytes,
-        once=once(DocumentOut(), 201),
-    )
-    return sent(reply)
 
 
 @blp.route("/statements/<uuid:statement_id>/transfer", methods=["POST"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 from flask import Response, current_app
@@ -14,6 +13,7 @@ from marketplace.database import db
 from marketplace.documents import queries, service
 from marketplace.documents.schemas import DocumentFileIn, DocumentKindIn, DocumentOut
 from marketplace.unit_of_work import retrying
+from marketplace.web.attachments import attachment
 from marketplace.web.edge import current_actor, once, requires, sent, shown
 from marketplace.web.parsing import accepts_files
 
@@ -59,9 +59,4 @@ def send_document(document_id: UUID) -> Response:
     row = queries.readable_document(db.session(), current_actor(), document_id)
     # The connection goes back before the store is asked: a slow store must not hold it.
     db.session.remove()
-    response = Response(service.content_of(row), mimetype=row.content_type)
-    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(row.filename, safe='')}"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    response.headers["Cache-Control"] = "private, no-store"
-    return response
+    return attachment(service.content_of(row), row.content_type, row.filename)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import date, timedelta
 from typing import Any
 
@@ -73,6 +74,14 @@ class Program:
     def post(self, path: str, body: object, status: int = 200) -> Any:
         answer = self.send(path, body)
         assert answer.status_code == status, answer.get_data(as_text=True)
+        return answer.get_json()
+
+    def slip(self, content: bytes, name: str = "回单.pdf") -> Any:
+        """The bank's slip of a transfer, handed in."""
+        answer = self.client.post(
+            "/partner/v1/slips", data={"file": (io.BytesIO(content), name)}, headers=self.headers
+        )
+        assert answer.status_code == 201, answer.get_data(as_text=True)
         return answer.get_json()
 
     def items(self) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from tests.channels.partner import Program, new_key, order_body
 from tests.channels.sending import Sender
 from tests.channels.sent import sent_order
 from tests.channels.stocked import PACKS, stocked
+from tests.trace.world import PDF
 
 # Parameter -> what makes an object of a channel that stands there, and a value that nothing has.
 MAKERS: dict[str, tuple[Callable[[Program], str], str]] = {
@@ -36,6 +37,7 @@ MAKERS: dict[str, tuple[Callable[[Program], str], str]] = {
         lambda p: _paper(p),
         "00000000-0000-7000-8000-000000000000",
     ),
+    "slip_id": (lambda p: str(p.slip(PDF)["id"]), "00000000-0000-7000-8000-000000000000"),
     "trace_code": (lambda p: _trace_code(p), "PLNOSUCHCODE"),
     "statement_id": (lambda p: str(_statement(p)["id"]), "00000000-0000-7000-8000-000000000000"),
     "dispute_id": (lambda p: _dispute(p), "00000000-0000-7000-8000-000000000000"),

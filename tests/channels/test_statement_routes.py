@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
@@ -13,10 +12,11 @@ import pytest
 from flask import Flask
 
 from marketplace.clock import today
+from marketplace.documents.service import store_document
 from marketplace.journal.sealing import Sealer
 from marketplace.notices.following import follow
 from tests.channels.consigned import LAST_DAY, PERIOD, Shop, open_shop
-from tests.channels.partner import Program
+from tests.channels.partner import Program, channel_actor
 from tests.story import bearer
 from tests.trace.world import PDF
 
@@ -118,16 +118,14 @@ def test_a_statement_goes_from_its_issue_to_settled_by_routes(fresh_app: Flask, 
         "agreed", None, None, "账户里没有",
     ]  # fmt: skip
     assert waiting(fresh_app, shop) == ["statement_returned"]
-    slip = program.client.post(
-        "/partner/v1/slips", data={"file": (io.BytesIO(PDF), "回单.pdf")}, headers=program.headers
-    )
-    assert (slip.status_code, slip.get_json()["kind"]) == (201, "slip")
-    document = slip.get_json()["id"]
+    slip = program.slip(PDF)
+    assert (slip["kind"], slip["sha256"]) == ("slip", sha256(PDF).hexdigest())
+    document = slip["id"]
     house.ask("GET", f"/documents/{document}", seller, status=404)
     assert program.post(f"{path}/transfer", {**transfer, "document_id": path[-36:]}, 404)
     declared = program.post(f"{path}/transfer", {**transfer, "document_id": document})
     assert (declared["document_id"], declared["return_reason"]) == (document, None)
-    assert house.ask("GET", f"/documents/{document}", seller)["sha256"] == sha256(PDF).hexdigest()
+    assert house.ask("GET", f"/documents/{document}", seller)["sha256"] == slip["sha256"]
     assert waiting(fresh_app, shop) == ["statement_receipt"]
     settled = house.ask("POST", f"{path}/settle", seller, {})
 
@@ -179,3 +177,30 @@ def test_nothing_owed_is_settled_without_a_transfer_and_what_the_seller_owes_is_
     assert states == [("settled", 0, None), ("settled", -2000, today().isoformat())]
     assert shop.ledger("bank", shop.seller) == -2000
     assert "statement" not in str(fresh_app.test_cli_runner().invoke(args=["verify"]).output)
+
+
+def test_a_channel_reads_back_the_slip_that_it_handed_in_and_nobody_elses_file(fresh_app: Flask) -> None:
+    program, other = Program(fresh_app), Program(fresh_app, "tianjin2.partner")
+    slip = program.slip(PDF)
+    path = f"/slips/{slip['id']}"
+
+    content = program.client.get(f"/partner/v1{path}/content", headers=program.headers)
+
+    assert program.get(path) == slip
+    assert sha256(content.get_data()).hexdigest() == slip["sha256"] == sha256(PDF).hexdigest()
+    assert content.headers["Content-Type"] == "application/pdf"
+    assert content.headers["Content-Disposition"].startswith("attachment")
+    assert content.headers["Cache-Control"] == "private, no-store"
+    for stranger in (path, f"{path}/content"):
+        other.get(stranger, 404)
+
+
+def test_a_file_that_is_no_slip_is_not_read_as_one(fresh_app: Flask) -> None:
+    program = Program(fresh_app)
+    with fresh_app.app_context():
+        other = store_document(
+            channel_actor("tianjin.partner"), kind="other", filename="x.pdf", content=PDF
+        ).result["id"]
+
+    program.get(f"/slips/{other}", 404)
+    program.get(f"/slips/{other}/content", 404)
