@@ -1,8 +1,7 @@
 """One kind of paper as A4 PDF: title, numbers and QR code on top, a ruled table, remarks, signatures with seals.
 
-Letters are those of the reader's own Chinese font (Adobe-GB1, 宋体): nothing is embedded, so a paper has a few
-kilobytes and prints on any machine. Everything is drawn black on white; empty rows are ruled so that nothing can be
-written in later.
+Each paper carries the Chinese letters (宋体) that it shows, so that it prints alike on any machine. Everything is drawn
+black on white; empty rows are ruled so that nothing can be written in later.
 """
 
 from __future__ import annotations

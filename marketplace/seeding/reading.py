@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen import canvas
 
 from marketplace.actors import Actor, Door, system
 from marketplace.database import db
+from marketplace.trace.letters import FONT, printable
 
 SEED_FOLDER = Path(__file__).resolve().parents[2] / "catalog_seed"
 
@@ -146,14 +145,13 @@ def importer() -> Actor:
 
 def specimen(holder: str) -> bytes:
     """A one-page PDF that stands for a seller's certificates; the same holder gives the same bytes."""
-    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
     buffer = BytesIO()
     page = canvas.Canvas(buffer, pagesize=(420, 298), invariant=1)
     page.setTitle("演示用证明文件")
-    page.setFont("STSong-Light", 18)
+    page.setFont(FONT, 18)
     page.drawString(40, 220, "演示用证明文件（样张）")
-    page.setFont("STSong-Light", 12)
-    page.drawString(40, 180, holder)
+    page.setFont(FONT, 12)
+    page.drawString(40, 180, printable(holder))
     page.drawString(40, 155, "仅供演示，不具有任何证明效力。")
     page.showPage()
     page.save()

@@ -1,20 +1,19 @@
-"""The Chinese letters of papers and labels: the reader's own 宋体 (Adobe-GB1), nothing is embedded."""
+"""The Chinese letters of papers and labels: 宋体 (Noto Serif SC), carried by each paper as far as it needs them.
+
+So a paper looks the same on every screen and printer, and its words can be searched and copied.
+"""
 
 from __future__ import annotations
 
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+import unicodedata
 
-FONT = "STSong-Light"
+from reportlab.pdfbase import pdfmetrics
+
+from marketplace.trace.outlines import Songti, has_letter
+
+FONT = Songti.fontName
 # Stands, as print shops set it, for a letter that the font does not have.
 MISSING = "〓"
-
-
-def register() -> None:
-    """Make the font known. Its texts are UTF-16, so that the dot of 甘L·D3062 is found by every reader."""
-    font = UnicodeCIDFont(FONT)
-    font.encodingName = font.encoding.name = "UniGB-UTF16-H"
-    pdfmetrics.registerFont(font)
 
 
 def width_of(text: str, size: float) -> float:
@@ -24,8 +23,17 @@ def width_of(text: str, size: float) -> float:
 
 
 def printable(text: str) -> str:
-    """`text` with a mark for letters beyond 65,535, which would be printed as two wrong ones."""
-    return "".join(letter if ord(letter) < 0x10000 else MISSING for letter in text)
+    """`text` with a mark for letters that the font does not have, without marks that are never seen."""
+    return "".join(map(_printable, text))
 
 
-register()
+def _printable(letter: str) -> str:
+    if has_letter(letter):
+        return letter
+    if letter.isspace():
+        return " "
+    # Marks of direction, of joining and the like take no room.
+    return "" if unicodedata.category(letter) in ("Cf", "Cc") else MISSING
+
+
+pdfmetrics.registerFont(Songti())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pypdfium2
@@ -12,6 +13,7 @@ import pytest
 import zxingcpp
 from flask import Flask
 from flask.testing import FlaskClient
+from fontTools.ttLib import TTFont
 from PIL import Image
 from pypdf import PdfReader
 
@@ -22,6 +24,7 @@ from marketplace.values import yuan
 from tests.conftest import PASSWORD
 from tests.story import Story, Teller, one_page
 
+MM = 72 / 25.4
 ORIGIN = {"Origin": "http://localhost"}
 SignIn = Callable[[str], dict[str, str]]
 
@@ -162,6 +165,57 @@ def test_a_number_that_is_wide_stays_in_one_line_and_a_head_breaks_before_its_un
     lines = [line.strip() for line in text.splitlines()]
     for whole in ("2026-10-08", "1,234,567.89", "净重", "（公斤）", "甘L·D3062", "马〓"):
         assert whole in lines
+
+
+def one_line(text: str) -> Sheet:
+    return Sheet(title="入库单", facts=[("承运", text)], columns=[Column("品名规格", 1)], rows=[(text,)])
+
+
+def test_a_paper_carries_every_chinese_letter_that_it_shows() -> None:
+    (page,) = PdfReader(io.BytesIO(pdf([one_line("静宁苹果")], datetime(2026, 11, 24, tzinfo=UTC)))).pages
+
+    fonts = [font.get_object() for font in page["/Resources"]["/Font"].values()]
+    (chinese,) = [font for font in fonts if font["/Subtype"] == "/Type0"]
+    descriptor = chinese["/DescendantFonts"][0].get_object()["/FontDescriptor"]
+    program = TTFont(io.BytesIO(descriptor["/FontFile2"].get_data()))
+    pairs = re.findall(rb"^<(\w{4})> <(\w{4})>$", chinese["/ToUnicode"].get_data(), re.MULTILINE)
+    assert set("静宁苹果入库单承运品名规格") < {chr(int(letter, 16)) for _, letter in pairs}
+    # And the box for a letter that is missing.
+    assert program["maxp"].numGlyphs == len(pairs) + 1
+    drawn = [program["glyf"][name].numberOfContours > 0 for name in program.getGlyphOrder()]
+    assert [letter for (_, letter), shown in zip(pairs, drawn[1:], strict=True) if not shown] == [b"0020"]
+
+
+def test_a_letter_beyond_65535_is_printed_and_found_and_one_that_the_font_lacks_is_marked() -> None:
+    body = pdf([one_line("\U0002b5f4马\u200b🍎")], datetime(2026, 11, 24, tzinfo=UTC))
+    assert "\U0002b5f4马〓" in text_of(body)
+
+
+def test_letters_stand_as_they_are_drawn_in_the_font() -> None:
+    """What is seen, and not only what can be copied: 一 is wider than high, 丨 higher than wide, 口 has a hole."""
+    boxes = {}
+    for letter in "一丨口":
+        sheet = Sheet(title=letter, facts=[("", "")], columns=[Column("", 1)], rows=[], least_rows=1)
+        page = pypdfium2.PdfDocument(pdf([sheet], datetime(2026, 11, 24, tzinfo=UTC)))[0]
+        picture = page.render(scale=8).to_pil().convert("L").point(lambda ink: 255 if ink < 128 else 0)
+        title = picture.crop((0, int(15 * MM * 8), picture.width, int(24 * MM * 8)))
+        boxes[letter] = title.crop(title.getbbox())
+    assert boxes["一"].width > 8 * boxes["一"].height
+    assert boxes["丨"].height > 8 * boxes["丨"].width
+    hole = boxes["口"]
+    assert hole.getpixel((hole.width // 2, hole.height // 2)) == 0
+    assert hole.width * hole.height < 6 * sum(1 for ink in hole.get_flattened_data() if ink)
+
+
+def test_papers_made_at_once_each_carry_their_own_letters() -> None:
+    """Outlines are read by one thread at a time; letters of one document never reach another."""
+    texts = [
+        chr(first) * 3 + "".join(map(chr, range(first, first + 60))) for first in range(0x4E00, 0x5600, 64)
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        bodies = list(pool.map(lambda text: pdf([one_line(text)], datetime(2026, 11, 24, tzinfo=UTC)), texts))
+    for text, body in zip(texts, bodies, strict=True):
+        assert text in text_of(body)
 
 
 def test_the_code_on_a_paper_opens_the_page_of_the_thing(app: Flask, story: Story) -> None:
