@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from marketplace.actors import Actor, Permission
 from marketplace.catalog.models import Lot, LotState
+from marketplace.clock import now
 from marketplace.desks.counting import counting, line_standings
-from marketplace.desks.steps import Part
+from marketplace.desks.steps import Part, also_open
 from marketplace.desks.trade_views import orders_where
 from marketplace.errors import NotFound
 from marketplace.journal.models import Fact, Seal
@@ -70,6 +71,7 @@ def order_page(session: Session, actor: Actor, order_id: UUID, today: Any) -> di
     )
     return {
         **brief,
+        "also": also_open(brief["facts"], part, brief["step"], now(), today),
         "view": view,
         "shipments": _shipments(session, view, parties=parties),
         "acceptances": _acceptances(session, order_id, named=part in (Part.BUYER, Part.MANAGER)),

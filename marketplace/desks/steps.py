@@ -1,6 +1,6 @@
 """The next step of an order for each side: one act with its page and deadline, or who is waited for. Pure.
 
-`pending` lists what is open, the most pressing first; `next_step` reads that list for one side. Labels are Chinese
+`pending` lists what is open, the most pressing first; `next_step` reads that list for one side, `also_open` the rest. Labels are Chinese
 message ids; `until` holds `{day}` where the deadline goes.
 """
 
@@ -190,20 +190,28 @@ def _money(order: Standing) -> list[Act]:
 def next_step(order: Standing, part: Part, now: datetime, today: date) -> Step:
     """The one thing that `part` does next with an order, or waits for."""
     acts = pending(order)
-    own = next((act for act in acts if act.part is part), None)
-    if own is not None:
-        late = is_past(own.deadline, now, today)
-        return Step(
-            own.key, own.label, own.endpoint, _look(own, late, now, today), "bad" if late else "act", own.deadline,
-            own.until, part, late,
-        )  # fmt: skip
-    if acts:
-        first = acts[0]
-        late = is_past(first.deadline, now, today)
-        return Step(first.key, first.waiting, None, "", None, first.deadline, first.until, first.part, late)
+    first = next((act for act in acts if act.part is part), acts[0] if acts else None)
+    if first is not None:
+        return _seen(first, part, now, today)
     if part is Part.BUYER and order.state in _ENDED | {OrderState.ACCEPTED}:
         return Step("again", N_("再买一次"), "buying.buy_again", "", None, None, "", None, False)
     return Step("none", N_("没有要办的"), None, "", None, None, "", None, False)
+
+
+def also_open(order: Standing, part: Part, shown: Step, now: datetime, today: date) -> list[Step]:
+    """What is open besides the step that is `shown`: an invoice is due while refused packs are still on their way."""
+    return [_seen(act, part, now, today) for act in pending(order) if act.key != shown.key]
+
+
+def _seen(act: Act, part: Part, now: datetime, today: date) -> Step:
+    """An act as `part` sees it: with its page for the side that acts, as something waited for by the others."""
+    late = is_past(act.deadline, now, today)
+    if act.part is not part:
+        return Step(act.key, act.waiting, None, "", None, act.deadline, act.until, act.part, late)
+    return Step(
+        act.key, act.label, act.endpoint, _look(act, late, now, today), "bad" if late else "act", act.deadline,
+        act.until, part, late,
+    )  # fmt: skip
 
 
 def is_past(deadline: date | datetime | None, now: datetime, today: date) -> bool:

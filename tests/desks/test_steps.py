@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from marketplace.desks.steps import Part, Standing, is_open, is_past, next_step, pending
+from marketplace.desks.steps import Part, Standing, also_open, is_open, is_past, next_step, pending
 from marketplace.orders.states import EvaluationState, InvoiceState, OrderState, PaymentState
 
 NOW = datetime(2026, 11, 24, 6, 40, tzinfo=UTC)
@@ -107,6 +107,26 @@ def test_a_seller_with_goods_left_ships_while_the_buyer_takes_over_what_came() -
     order = Standing(O.PART_SHIPPED, to_ship=20, to_accept=40)
     assert next_step(order, Part.SELLER, NOW, TODAY).endpoint == "selling.ship"
     assert next_step(order, Part.BUYER, NOW, TODAY).endpoint == "buying.accept"
+
+
+def test_an_open_return_does_not_hide_that_the_invoice_is_due() -> None:
+    order = replace(ACCEPTED, to_return=1)
+    seller = next_step(order, Part.SELLER, NOW, TODAY)
+    assert seller.key == "return"
+    (invoice,) = also_open(order, Part.SELLER, seller, NOW, TODAY)
+    assert (invoice.key, invoice.label, invoice.endpoint) == ("invoice", "开发票", "money.issue")
+    (told,) = also_open(order, Part.BUYER, next_step(order, Part.BUYER, NOW, TODAY), NOW, TODAY)
+    assert (told.label, told.endpoint, told.waits_for) == ("等供应商开票", None, Part.SELLER)
+
+
+@pytest.mark.parametrize(("name", "order", "key", "endpoint", "side"), CASES, ids=[c[0] for c in CASES])
+def test_what_is_open_besides_the_next_step_is_all_the_rest(
+    name: str, order: Standing, key: str, endpoint: str, side: Part
+) -> None:
+    for part in Part:
+        step = next_step(order, part, NOW, TODAY)
+        besides = {other.key for other in also_open(order, part, step, NOW, TODAY)}
+        assert besides == {act.key for act in pending(order)} - {step.key}
 
 
 @pytest.mark.parametrize("state", [O.CANCELLED, O.LAPSED])
