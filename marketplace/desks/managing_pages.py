@@ -10,7 +10,7 @@ from flask_babel import gettext
 
 from marketplace.actors import Permission
 from marketplace.database import db
-from marketplace.desks import purchase_views, trade_views
+from marketplace.desks import grounds, purchase_views, trade_views
 from marketplace.desks.buying_pages import PURCHASE_COLUMNS, purchases_sheet
 from marketplace.orders import deciding
 from marketplace.unit_of_work import retrying
@@ -70,7 +70,7 @@ def _decision(purchase_id: UUID, template: str) -> Shown:
     return page(
         template,
         purchase=found,
-        last_prices=purchase_views.last_prices(session, found),
+        prices=grounds.price_grounds(session, found),
         pace=purchase_views.year_pace(session, found["quota_agency_id"]),
     )
 

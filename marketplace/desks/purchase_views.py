@@ -1,4 +1,4 @@
-"""Purchases as their pages show them: the list, one with its orders, and what a manager's decision stands on."""
+"""Purchases as their pages show them: the list, one with its orders, and the year's pace beside them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from marketplace.accounts.models import Organisation, PayerProfile, User
@@ -160,15 +159,17 @@ def purchase_page(session: Session, actor: Actor, purchase_id: UUID) -> dict[str
     if purchase.payer_profile_id is not None:
         payer = session.get_one(PayerProfile, purchase.payer_profile_id).invoice_title
     inside = actor.organisation_id in (purchase.buyer_id, purchase.for_agency_id)
+    counted_fen = sum(
+        line.goods_fen for order in orders for line in order["lines"] if line.ineligible_reason is None
+    )
     confirmed = [o for o in orders if o["state"] not in (OrderState.AWAITING_APPROVAL, OrderState.PLACED)]
     return {
         **_shape(actor)(row),
         "orders": orders,
         "payer": payer,
         "deliver_days": sorted({day for order in orders for day in order["deliver_days"]}),
-        "counted_fen": sum(
-            line.goods_fen for order in orders for line in order["lines"] if line.ineligible_reason is None
-        ),
+        "counted_fen": counted_fen,
+        "counted_bp": ratio_bp(counted_fen, purchase.goods_fen),
         "deliver_to": {
             "name": purchase.deliver_name,
             "phone": purchase.deliver_phone,
@@ -181,32 +182,6 @@ def purchase_page(session: Session, actor: Actor, purchase_id: UUID) -> dict[str
         and purchase.buyer_id == actor.organisation_id
         and purchase.state in (PurchaseState.AWAITING_APPROVAL, PurchaseState.APPROVED)
         and not confirmed,
-    }
-
-
-def last_prices(session: Session, purchase: dict[str, Any]) -> dict[UUID, dict[str, Any]]:
-    """What the same buyer paid for a pack of each product the last time: {price_fen, day, change_bp}; one query."""
-    lines = [line for order in purchase["orders"] for line in order["lines"]]
-    now_fen = {line.product_id: line.unit_price_fen for line in lines}
-    rows = session.execute(
-        sa.select(OrderLine.product_id, OrderLine.unit_price_fen, Purchase.submitted_at)
-        .join(Purchase, Purchase.id == OrderLine.purchase_id)
-        .where(
-            OrderLine.product_id.in_(now_fen),
-            Purchase.buyer_id == purchase["buyer"]["id"],
-            Purchase.state == PurchaseState.APPROVED,
-            Purchase.id < purchase["id"],
-        )
-        .ext(distinct_on(OrderLine.product_id))
-        .order_by(OrderLine.product_id, Purchase.id.desc())
-    )
-    return {
-        row.product_id: {
-            "price_fen": row.unit_price_fen,
-            "day": row.submitted_at,
-            "change_bp": ratio_bp(now_fen[row.product_id] - row.unit_price_fen, row.unit_price_fen),
-        }
-        for row in rows
     }
 
 

@@ -125,6 +125,8 @@ class OrderLine(Base):
         ),
         sa.CheckConstraint("accepted_fen >= 0", name="accepted_not_negative"),
         sa.Index("ix_order_line_order", "order_id", "position"),
+        # What others pay for a product, beside each approval.
+        sa.Index("ix_order_line_product", "product_id", "purchase_id"),
     )
 
     id: Mapped[uuid_pk]

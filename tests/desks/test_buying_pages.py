@@ -8,9 +8,11 @@ import zipfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, LiteralString
+from uuid import UUID
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
@@ -20,6 +22,8 @@ from werkzeug.test import TestResponse
 from marketplace import upkeep
 from marketplace.clock import today
 from marketplace.database import db
+from marketplace.desks.grounds import price_grounds
+from marketplace.orders.models import OrderLine, Purchase
 from tests.conftest import PASSWORD
 from tests.statements import sent_statements
 from tests.story import Story, Teller
@@ -660,12 +664,73 @@ def test_a_manager_approves_by_form_and_sees_the_prices_of_the_last_time(
     assert sheet >= {number, "库存留到", "金额为货款，含税，不含运费"}
     assert manager.client.get("/manage/approvals?after=x").status_code == 422
     path = f"/purchases/{story.purchase['id']}/approve"
-    assert "没变" in manager.see(path)
+    page = manager.see(path)
+    for words in ("没变", "一年里买过", "上次", "今年份额还差"):
+        assert words in page, words
     form = {"_once": manager.key(path)}
     first, second = manager.send(path, form), manager.send(path, form)
     assert (first.status_code, second.status_code) == (303, 303)
     assert number not in manager.see("/manage/approvals")
     assert "现在不用审批" in manager.see(path)
+
+
+def test_a_price_is_compared_with_the_units_own_and_with_the_market_from_three_orders_on(
+    app: Flask, manager: Person, teller: Teller
+) -> None:
+    """Another unit's approved orders make the market; one that was cancelled is none; this purchase is not its own."""
+    product = teller.products()[-1]
+    line = {"product_id": product["id"], "quantity": product["min_order_quantity"]}
+
+    def others_buy() -> str:
+        body = {
+            "purpose": "canteen",
+            "deliver_on": (today() + timedelta(days=3)).isoformat(),
+            "deliver_to": {"name": "李", "phone": "13800000000", "address": "崆峒区"},
+            "lines": [line],
+        }
+        bought = teller.ask("POST", "/purchases", "canteen2.buyer", body)
+        teller.ask("POST", f"/purchases/{bought['id']}/approve", "canteen2.manager")
+        return str(bought["id"])
+
+    def known(story: Story) -> dict[str, Any]:
+        with app.app_context():
+            purchase = db.session.get_one(Purchase, UUID(story.purchase["id"]))
+            view = {
+                "id": purchase.id,
+                "buyer": {"id": purchase.buyer_id},
+                "orders": [
+                    {
+                        "lines": db.session.scalars(
+                            sa.select(OrderLine).filter_by(purchase_id=purchase.id)
+                        ).all()
+                    }
+                ],
+            }
+            with sent_statements(db.engine) as asked:
+                (found,) = price_grounds(db.session(), view).values()
+            assert len(asked) == 2
+            return found
+
+    first = others_buy()
+    teller.ask("POST", f"/purchases/{first}/cancel", "canteen2.buyer", {"reason": "不要了"})
+    others_buy()
+    others_buy()
+    story = teller.play("submitted", lines=[line])
+    assert known(story) == {"own": None, "market": None}
+    others_buy()
+    found = known(story)
+    assert found["own"] is None
+    assert (found["market"]["trades"], found["market"]["change_bp"]) == (3, 0)
+    page = manager.see(f"/purchases/{story.purchase['id']}/approve")
+    assert "本单位第一次买" in page
+    assert "近90天3笔的中间价" in page
+
+    teller._approve(story)
+    again = known(
+        teller.play("submitted", lines=[{**line, "quantity": line["quantity"] + product["order_multiple"]}])
+    )
+    assert (again["own"]["times"], again["own"]["packs"]) == (1, line["quantity"])
+    assert again["market"]["trades"] == 4
 
 
 def test_a_manager_sends_a_purchase_back_with_a_reason(
