@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from marketplace.accounts.models import Organisation
-from marketplace.catalog.models import Lot, LotState, Place, Product, ProductCertification, Stock
+from marketplace.catalog.models import Lot, Product, ProductCertification, Stock
 from marketplace.catalog.states import ProductState
 from marketplace.clock import budget_year
 from marketplace.policies.models import CountyEligibility
@@ -22,22 +22,17 @@ P = Product.__table__.c
 SELLER = Organisation.__table__.c
 # In the text of the statement: partial indexes hold for it, whatever plan is kept.
 RECOGNISED: sa.ColumnElement[Any] = sa.literal_column(f"'{ProductState.RECOGNISED.value}'")
-_RELEASED: sa.ColumnElement[Any] = sa.literal_column(f"'{LotState.RELEASED.value}'")
 
 
-def _free_stock(until: date, *columns: Any) -> sa.Select[Any]:
+def _for_sale(until: date, *columns: Any) -> sa.Select[Any]:
     """Stock of released lots that last to `until`, at the places of the product's own seller."""
-    last = sa.bindparam("until", until, sa.Date)
     return (
         sa.select(*columns)
-        .select_from(Lot)
-        .join(Stock, Stock.lot_id == Lot.id)
-        .join(Place, Place.id == Stock.place_id)
+        .select_from(Stock)
         .where(
-            Lot.product_id == P.id,
-            Lot.state == _RELEASED,
-            Lot.best_before >= last,
-            Place.organisation_id == P.seller_id,
+            Stock.product_id == P.id,
+            Stock.on_sale,
+            Stock.best_before >= sa.bindparam("until", until, sa.Date),
         )
         .correlate(Product)
     )
@@ -46,23 +41,24 @@ def _free_stock(until: date, *columns: Any) -> sa.Select[Any]:
 def available_quantity(until: date) -> sa.ColumnElement[int]:
     """Packs that can still be ordered for delivery on `until`."""
     total = sa.cast(sa.func.coalesce(sa.func.sum(Stock.on_hand - Stock.reserved), 0), sa.BigInteger)
-    return _free_stock(until, total).scalar_subquery()
+    return _for_sale(until, total).scalar_subquery()
 
 
 def stocked(until: date) -> sa.ColumnElement[bool]:
-    return _free_stock(until, sa.literal(1)).where(Stock.on_hand > Stock.reserved).exists()
+    return _for_sale(until, sa.literal(1)).where(Stock.on_hand > Stock.reserved).exists()
 
 
 def lots_on_sale(until: date) -> sa.ColumnElement[Any]:
     """JSON list of the lots behind `available_quantity`, the first to expire first."""
     lots = (
-        _free_stock(
+        _for_sale(
             until,
             Lot.trace_code,
             Lot.harvested_on,
             Lot.best_before,
             sa.cast(sa.func.sum(Stock.on_hand - Stock.reserved), sa.BigInteger).label("quantity"),
         )
+        .join(Lot, Lot.id == Stock.lot_id)
         .group_by(Lot.id)
         .having(sa.func.sum(Stock.on_hand - Stock.reserved) > 0)
         .subquery()

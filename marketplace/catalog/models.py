@@ -237,7 +237,12 @@ class Place(Base):
 
 
 class Stock(Base):
-    """Packs of one lot at one place. Moved only under an ordered lock, with a movement row beside it."""
+    """Packs of one lot at one place. Moved only under an ordered lock, with a movement row beside it.
+
+    `product_id`, `best_before` and `on_sale` (the lot is released, and the place is the seller's own) are copies which
+    triggers of the database write with the row and with each change of its lot, and which nobody else may set: what is
+    for sale is summed from this table alone.
+    """
 
     __tablename__ = "stock"
     __table_args__ = (
@@ -245,6 +250,7 @@ class Stock(Base):
         sa.CheckConstraint("on_hand >= 0", name="on_hand_not_negative"),
         sa.CheckConstraint("reserved >= 0", name="reserved_not_negative"),
         sa.CheckConstraint("reserved <= on_hand", name="reserved_within_on_hand"),
+        sa.Index("ix_stock_on_sale", "product_id", "best_before", postgresql_where=sa.text("on_sale")),
     )
 
     id: Mapped[row_id]
@@ -252,6 +258,9 @@ class Stock(Base):
     place_id: Mapped[UUID] = mapped_column(sa.ForeignKey("place.id"))
     on_hand: Mapped[int] = mapped_column(default=0)
     reserved: Mapped[int] = mapped_column(default=0)
+    product_id: Mapped[UUID] = mapped_column(server_default=sa.FetchedValue())
+    best_before: Mapped[date] = mapped_column(server_default=sa.FetchedValue())
+    on_sale: Mapped[bool] = mapped_column(server_default=sa.FetchedValue())
 
 
 class StockMovement(Base):

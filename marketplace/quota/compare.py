@@ -38,11 +38,18 @@ class Sizes:
 
 _STOCK = """
     select s.lot_id::text, s.place_id::text, s.on_hand, s.reserved,
-           coalesce(m.on_hand, 0)::bigint, coalesce(m.reserved, 0)::bigint
-    from stock s left join (
+           coalesce(m.on_hand, 0)::bigint, coalesce(m.reserved, 0)::bigint,
+           s.product_id::text, s.best_before::text, s.on_sale,
+           l.product_id::text, l.best_before::text, l.state = 'released' and o.organisation_id = p.seller_id
+    from stock s
+    join lot l on l.id = s.lot_id
+    join product p on p.id = l.product_id
+    join place o on o.id = s.place_id
+    left join (
         select stock_id, sum(on_hand_delta) as on_hand, sum(reserved_delta) as reserved
         from stock_movement group by stock_id) m on m.stock_id = s.id
 """
+_STOCK_COPIES = ("product_id", "best_before", "on_sale")
 _LINES = """
     select id::text, order_id::text, county_code, category_code, eligible, unit_price_fen, quantity, goods_fen,
            cancelled_quantity, shipped_quantity, accepted_quantity, refused_quantity, accepted_fen, paid_fen
@@ -311,7 +318,7 @@ def _compare_shops(comparison: _Comparison, rebuilt: Rebuilt) -> None:
 def _compare_stock(comparison: _Comparison, rebuilt: Rebuilt) -> int:
     count = 0
     seen = set()
-    for lot, place, on_hand, reserved, moved_on_hand, moved_reserved in comparison.rows(_STOCK):
+    for lot, place, on_hand, reserved, moved_on_hand, moved_reserved, *sale in comparison.rows(_STOCK):
         count += 1
         seen.add((lot, place))
         told = rebuilt.stock.get((lot, place), [0, 0])
@@ -321,6 +328,7 @@ def _compare_stock(comparison: _Comparison, rebuilt: Rebuilt) -> int:
             ("stock.reserved", told[1], reserved),
             ("stock_movement.on_hand_delta", told[0], moved_on_hand),
             ("stock_movement.reserved_delta", told[1], moved_reserved),
+            *zip((f"stock.{name}" for name in _STOCK_COPIES), sale[3:], sale[:3], strict=True),
         ):
             if want != have:
                 comparison.differences.append(Difference(what, where, want, have))

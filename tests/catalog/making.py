@@ -118,3 +118,13 @@ def stock(
         (lot, place, on_hand, reserved),
     )
     return lot
+
+
+def place(owner: psycopg.Connection, organisation_id: UUID) -> UUID:
+    """One more store of an organisation."""
+    made = uuid7()
+    owner.execute(
+        "insert into place (id, organisation_id, kind, name) values (%s, %s, 'store', %s)",
+        (made, organisation_id, made.hex),
+    )
+    return made

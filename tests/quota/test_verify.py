@@ -77,6 +77,8 @@ def test_an_untouched_marketplace_verifies_while_facts_are_still_unsealed(fresh_
     ("tampering", "what"),
     [
         ("update stock set on_hand = on_hand + 1 where id = (select min(id) from stock)", "stock.on_hand"),
+        ("update stock set on_sale = not on_sale where id = (select min(id) from stock)", "stock.on_sale"),
+        ("update stock set best_before = best_before + 1", "stock.best_before"),
         ("update stock_movement set on_hand_delta = on_hand_delta + 1 where id = 1",
          "stock_movement.on_hand_delta"),
         ("update order_line set accepted_fen = accepted_fen + 100 where accepted_fen > 0",
