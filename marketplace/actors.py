@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from uuid import UUID
 
 from marketplace.errors import Forbidden, Unauthenticated
@@ -173,6 +174,7 @@ class Actor:
         return self.user_id
 
 
+@cache
 def anonymous(door: Door = Door.API) -> Actor:
     return Actor(None, None, None, None, None, None, frozenset(), door)
 

@@ -77,24 +77,25 @@ def _settings() -> Settings:
     return settings
 
 
-def _door() -> Door:
+def _door(path: str) -> Door:
     for prefix, door in _DOORS:
-        if request.path.startswith(prefix):
+        if path.startswith(prefix):
             return door
     return Door.WEB
 
 
 def identify() -> None:
     """Raises BadToken (`bad-token`) for a token that is given but not good; nobody is nobody, without an error."""
-    door = _door()
+    req = request._get_current_object()  # type: ignore[attr-defined]
+    door = _door(req.path)
     g.actor = anonymous(door)
     if door is Door.WEB:
-        if request.endpoint != "static" and current_app.config["SESSION_COOKIE_NAME"] in request.cookies:
+        if req.endpoint != "static" and current_app.config["SESSION_COOKIE_NAME"] in req.cookies:
             user = current_user._get_current_object()
             if isinstance(user, SignedIn):
                 g.actor = user.actor
         return
-    header = request.headers.get("Authorization")
+    header = req.environ.get("HTTP_AUTHORIZATION")
     if header is None:
         return
     given = _BEARER.fullmatch(header)

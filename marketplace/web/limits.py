@@ -145,9 +145,10 @@ def _barred() -> dict[str, float]:
 
 
 def _counts() -> bool:
-    if request.endpoint == "static":
+    endpoint = request.endpoint
+    if endpoint == "static":
         return False
-    view = current_app.view_functions.get(request.endpoint or "")
+    view = current_app.view_functions.get(endpoint or "")
     return getattr(view, "declared_access", None) != OPERATIONS
 
 
@@ -176,13 +177,14 @@ def _refuse_barred() -> None:
 def _spend() -> None:
     if not _counts():
         return
-    actor = g.get("actor")
+    known = g._get_current_object()
+    actor = known.get("actor")
     signed_in = isinstance(actor, Actor) and actor.user_id is not None
     # A partner's keys are counted each for itself: one that floods leaves the others their own.
-    key = g.get("limited_as") or (f"rate:user:{actor.user_id}" if signed_in else address_key())
-    g.rate_counted = True
+    key = known.get("limited_as") or (f"rate:user:{actor.user_id}" if signed_in else address_key())
+    known.rate_counted = True
     try:
-        g.rate_left = _limiter().spend(key)
+        known.rate_left = _limiter().spend(key)
     except Throttled:
         _refused("user" if signed_in else "address")
         raise
@@ -200,10 +202,14 @@ def _account(response: Response) -> Response:
     left = g.get("rate_left")
     if left is not None:
         limiter = _limiter()
-        response.headers["RateLimit-Limit"] = str(limiter.burst)
-        response.headers["RateLimit-Remaining"] = str(max(0, left))
         missing = max(0, limiter.burst - left)
-        response.headers["RateLimit-Reset"] = str(-(-missing * limiter.interval_ns // 1_000_000_000))
+        response.headers.extend(
+            [
+                ("RateLimit-Limit", str(limiter.burst)),
+                ("RateLimit-Remaining", str(max(0, left))),
+                ("RateLimit-Reset", str(-(-missing * limiter.interval_ns // 1_000_000_000))),
+            ]
+        )
     return response
 
 

@@ -115,36 +115,47 @@ def request_id_of(given: str | None) -> str:
 
 def _begin() -> None:
     g.started = time.perf_counter()
-    g.request_id = request_id_of(request.headers.get("X-Request-Id"))
+    g.request_id = request_id_of(request.environ.get("HTTP_X_REQUEST_ID"))
+
+
+NO_ROUTE = "(none)"
 
 
 def route_of_request() -> str:
-    return request.url_rule.rule if request.url_rule is not None else "(none)"
+    return request.url_rule.rule if request.url_rule is not None else NO_ROUTE
 
 
 def _finish(response: Response) -> Response:
-    seconds = time.perf_counter() - g.started if "started" in g else 0.0
-    request_id = g.get("request_id")
+    # Each use of the names `request` and `g` looks for the present request again; every answer comes through here.
+    req, known = request._get_current_object(), g._get_current_object()  # type: ignore[attr-defined]
+    started = known.get("started")
+    seconds = time.perf_counter() - started if started is not None else 0.0
+    request_id = known.get("request_id")
     if request_id is not None:
         response.headers["X-Request-Id"] = request_id
-    route = route_of_request()
-    request.environ["marketplace.route"] = route
-    metrics.observe(request.method, route, response.status_code, seconds)
-    actor = g.get("actor")
+    rule, status = req.url_rule, response.status_code
+    route = rule.rule if rule is not None else NO_ROUTE
+    req.environ["marketplace.route"] = route
+    metrics.observe(req.method, route, status, seconds)
+    level = logging.DEBUG if req.endpoint in _QUIET else logging.INFO
+    if level < _least:
+        return response
+    actor = known.get("actor")
     signed_in = actor if isinstance(actor, Actor) and actor.user_id is not None else None
+    given = "HTTP_X_REQUEST_ID" in req.environ
     _write(
-        logging.DEBUG if request.endpoint in _QUIET else logging.INFO,
+        level,
         {
-            "method": metrics.method_name(request.method),
+            "method": metrics.method_name(req.method),
             "route": route,
-            "status": response.status_code,
+            "status": status,
             "ms": round(seconds * 1000, 1),
             "actor": None if signed_in is None else str(signed_in.user_id),
             "organisation": None if signed_in is None else str(signed_in.organisation_id),
             "door": None if signed_in is None else signed_in.door.value,
-            "problem": g.get("problem"),
+            "problem": known.get("problem"),
             "event": "request",
-            "request_id": _clean(request_id) if "X-Request-Id" in request.headers else request_id,
+            "request_id": _clean(request_id) if given else request_id,
         },
     )
     return response

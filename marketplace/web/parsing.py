@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from flask import Flask, Request, current_app, request
@@ -28,6 +29,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 
 from marketplace.errors import NotFound, RuleViolation
+from marketplace.web.arguments import read_given
 from marketplace.web.edge import current_actor
 from marketplace.web.problems import machine_asks
 
@@ -91,6 +93,7 @@ def register_parsing(app: Flask) -> None:
     parser.location_loader("json")(_load_json)
     parser.location_loader("query")(_load_query)
     parser.location_loader("form")(_load_form)
+    parser.parse = partial(_parse, parser)
     parser.DEFAULT_UNKNOWN_BY_LOCATION = {
         **parser.DEFAULT_UNKNOWN_BY_LOCATION,
         "query": None,
@@ -99,17 +102,30 @@ def register_parsing(app: Flask) -> None:
     }
 
 
+def _parse(
+    parser: Any, schema: Any, req: Request | None = None, *, location: str | None = None, **how: Any
+) -> Any:
+    if location == "query" and isinstance(schema, Schema):
+        read = read_given(schema, request.args)
+        if read is not None:
+            return read
+    return type(parser).parse(parser, schema, req, location=location, **how)
+
+
 def check_request() -> None:
     """Refuse what no view should see: NUL, numbers beyond any column, a wrong content type, JSON that is not strict."""
-    if "\x00" in request.path or not all(map(_fits, (request.view_args or {}).values())):
+    req = request._get_current_object()  # type: ignore[attr-defined]
+    if "\x00" in req.path or not all(map(_fits, (req.view_args or {}).values())):
         raise NotFound
-    try:
-        request.query_string.decode("utf-8")
-    except UnicodeDecodeError:
-        raise BadRequest from None
-    if request.query_string:
-        _check_arguments()
-    if request.method in _BODY_METHODS and request.endpoint is not None and _may_enter():
+    query = req.query_string
+    if query:
+        try:
+            query.decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadRequest from None
+        if b"%00" in query or b"\x00" in query:
+            _check_arguments()
+    if req.method in _BODY_METHODS and req.endpoint is not None and _may_enter():
         if machine_asks():
             _check_body()
         else:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from marketplace.actors import Actor
@@ -38,6 +38,10 @@ HEADERS = {
 }
 HSTS = "max-age=31536000; includeSubDomains"
 _VARY = ("Cookie", "Authorization", "Accept-Language")
+_OF_EVERY_ANSWER = tuple(HEADERS.items())
+_OF_PUBLIC = (*_OF_EVERY_ANSWER, ("Vary", ", ".join(_VARY)), ("Cache-Control", "no-cache"))
+_OF_PRIVATE = (*_OF_EVERY_ANSWER, ("Vary", ", ".join(_VARY)), ("Cache-Control", "no-store"))
+_SET_HERE = frozenset(name.lower() for name, _ in _OF_PUBLIC)
 
 
 class ForeignOrigin(Forbidden):
@@ -72,7 +76,8 @@ def check_origin() -> None:
     Sec-Fetch-Site decides where the browser sends it; older ones (and plain HTTP) send Origin or Referer, which
     must name our own origin. A request with none of the three is refused.
     """
-    if request.method in _SAFE or machine_asks():
+    req = request._get_current_object()  # type: ignore[attr-defined]
+    if req.method in _SAFE or machine_asks():
         return
     view = current_app.view_functions.get(request.endpoint or "")
     if getattr(view, "cookieless", False):
@@ -102,25 +107,30 @@ def _own_origins() -> set[tuple[str, str]]:
 
 def add_headers(response: Response) -> Response:
     """The headers of every answer; one that is not public is kept by nobody. What a view set itself stands."""
-    given = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - iterating gives pairs
-    response.headers.extend([(name, value) for name, value in HEADERS.items() if name.lower() not in given])
-    if current_app.config["SETTINGS"].production:
-        response.headers["Strict-Transport-Security"] = HSTS
-    if request.endpoint == "static" and response.status_code < 400:
-        return response
-    if "vary" in given:
-        response.vary.update(_VARY)
+    req = request._get_current_object()  # type: ignore[attr-defined]
+    headers = response.headers
+    given = {name.lower() for name, _ in headers}
+    production = current_app.config["SETTINGS"].production
+    if req.endpoint == "static" and response.status_code < 400:
+        ours = _OF_EVERY_ANSWER
     else:
-        response.headers["Vary"] = ", ".join(_VARY)
-    response.headers.setdefault("Cache-Control", "no-cache" if _is_public(response) else "no-store")
+        ours = _OF_PUBLIC if _is_public(req, response, given) else _OF_PRIVATE
+    if given.isdisjoint(_SET_HERE):
+        headers.extend(ours)
+    else:
+        headers.extend([(name, value) for name, value in ours if name.lower() not in given])
+        if ours is not _OF_EVERY_ANSWER and "vary" in given:
+            response.vary.update(_VARY)
+    if production:
+        headers["Strict-Transport-Security"] = HSTS
     return response
 
 
-def _is_public(response: Response) -> bool:
-    if response.status_code >= 400 or request.method not in _SAFE or "Set-Cookie" in response.headers:
+def _is_public(req: Request, response: Response, given: set[str]) -> bool:
+    if response.status_code >= 400 or req.method not in _SAFE or "set-cookie" in given:
         return False
     actor = g.get("actor")
     if isinstance(actor, Actor) and actor.user_id is not None:
         return False
-    view = current_app.view_functions.get(request.endpoint or "")
+    view = current_app.view_functions.get(req.endpoint or "")
     return getattr(view, "declared_access", None) == PUBLIC
