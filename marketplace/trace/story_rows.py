@@ -13,28 +13,29 @@ from sqlalchemy.orm import Session
 from marketplace.reading import fetch_text
 from marketplace.trace import rules
 
-# $1 is the trace code, $2 the kinds of paper that stand for no single batch, whose packs need no count. All
-# that is a list stands in one JSON array, in the order of the names in `Rows`: it is read at once.
+# $1 is the trace code, $2 the kinds of paper that stand for no single batch: of these only another holder matters, and
+# thousands of lots name the same one. All that is a list stands in one JSON array, in the order of the names in `Rows`:
+# it is read at once. Names of few rows are asked for one by one: joined, the whole small tables would be hashed.
 _STORY = """
 select l.id, l.trace_code, l.state, l.quantity, l.harvested_on, l.best_before, l.released_at,
   p.id, p.name, p.family, p.spec, p.category_code, c.name, p.pack_unit, p.net_g, p.storage,
   p.county_code, r.name, o.id, o.name,
   json_build_array(
   json_build_array(o.credit_code, (select a.credit_code from organisation a where a.id = p.agent_for_id)),
-  (select json_agg(json_build_array(t.name, g.village, w.id, g.paid_fen) order by g.position)
-     from origin g join township t on t.code = g.township_code
-     left join grower w on w.id = g.grower_id and w.poverty_household where g.lot_id = l.id),
+  (select json_agg(json_build_array((select t.name from township t where t.code = g.township_code), g.village,
+            (select w.id from grower w where w.id = g.grower_id and w.poverty_household), g.paid_fen)
+            order by g.position)
+     from origin g where g.lot_id = l.id),
   (select json_agg(json_build_array(k.kind, k.number, k.product_name, k.holder_credit_code, k.issued_on,
-            k.valid_until, k.quantity, d.sha256, (
-              select json_agg(json_build_array(u.product_name, u.holder_credit_code, u.quantity)) from (
-                select e.product_name, e.holder_credit_code, coalesce(sum(l2.quantity), 0)::bigint as quantity
-                from (select distinct on (k2.lot_id) k2.lot_id, k2.product_name, k2.holder_credit_code
-                      from lot_certificate k2
-                      where k2.kind = k.kind and k2.number = k.number and k2.lot_id <> l.id
-                      order by k2.lot_id desc, k2.id desc) e
-                left join lot l2 on l2.id = case when k.kind <> all($2::text[]) then e.lot_id end
-                group by e.product_name, e.holder_credit_code) u)) order by k.recorded_at, k.id)
-     from lot_certificate k join document d on d.id = k.document_id where k.lot_id = l.id),
+            k.valid_until, k.quantity, (select sha256 from document d where d.id = k.document_id), (
+              select json_agg(json_build_array(k2.product_name, k2.holder_credit_code,
+                       (select l2.quantity from lot l2 where l2.id = k2.lot_id)))
+              from lot_certificate k2
+              where k2.kind = k.kind and k2.number = k.number and k2.lot_id <> l.id
+                and (k.kind <> all($2::text[]) or k2.holder_credit_code <> k.holder_credit_code)
+                and not exists (select from lot_certificate k3 where k3.kind = k.kind and k3.number = k.number
+                                and k3.lot_id = k2.lot_id and k3.id > k2.id))) order by k.recorded_at, k.id)
+     from lot_certificate k where k.lot_id = l.id),
   (select value from (
       select distinct on (scope_code, valid_from) scope_code, valid_from, valid_to, value from policy
       where key = 'certificate_rule' and valid_from <= l.harvested_on
@@ -42,10 +43,11 @@ select l.id, l.trace_code, l.state, l.quantity, l.harvested_on, l.best_before, l
       order by scope_code, valid_from, revision desc) k
     where valid_to is null or valid_to >= l.harvested_on
     order by scope_code = '', scope_code desc, valid_from desc limit 1),
-  (select json_agg(json_build_array(i.sampled_on, i.passed, i.items, i.campaign, b.name, d.sha256)
+  (select json_agg(json_build_array(i.sampled_on, i.passed, i.items, i.campaign,
+            (select name from organisation b where b.id = i.recorded_by_id),
+            (select sha256 from document d where d.id = i.document_id))
             order by i.sampled_on, i.id)
-     from inspection i left join organisation b on b.id = i.recorded_by_id
-     left join document d on d.id = i.document_id where i.lot_id = l.id),
+     from inspection i where i.lot_id = l.id),
   (select json_agg(json_build_array(h.cause, h.held_at, h.lifted_at) order by h.held_at, h.id)
      from lot_hold h where h.lot_id = l.id),
   (select json_build_array(
