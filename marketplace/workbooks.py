@@ -26,12 +26,15 @@ _NUMBERS = {
     "percent": (100, "0.00"),
     "kg": (1000, "#,##0.###"),
     "count": (1, "#,##0"),
+    "year": (1, "0"),
 }
+# A day or an instant as the sheet's own date, so that it can be sorted, filtered and reckoned with.
+_DAYS = {"day": "yyyy-mm-dd", "time": "yyyy-mm-dd hh:mm"}
 
 
 @dataclass(frozen=True)
 class Column:
-    """`key` is the member of a row, or its path ("seller.name"); `kind` text, yuan, percent, kg, count, day, time.
+    """`key` is the member of a row, or its path ("seller.name"); `kind` text, yuan, percent, kg, count, year, day, time.
 
     `none` is what stands in a cell without a value.
     """
@@ -64,6 +67,7 @@ def workbook(
     top = len(basis) + 2
     head = book.add_format({"bold": True, "bottom": 1, "text_wrap": True})
     formats = {kind: book.add_format({"num_format": form}) for kind, (_, form) in _NUMBERS.items()}
+    formats |= {kind: book.add_format({"num_format": form, "align": "left"}) for kind, form in _DAYS.items()}
     for place, column in enumerate(columns):
         sheet.write_string(top, place, column.label, head)
         sheet.set_column(place, place, column.width)
@@ -99,10 +103,11 @@ def form_workbook(tab: str, columns: Sequence[tuple[str, str]], *, lines: int) -
     return target.getvalue()
 
 
-def member(row: Mapping[str, Any], path: str) -> Any:
+def member(row: Any, path: str) -> Any:
+    """What stands at a path in a row, whose parts are mappings or objects; None where there is nothing."""
     value: Any = row
     for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
+        value = value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)
     return value
 
 
@@ -111,14 +116,17 @@ def _sheet_name(title: str) -> str:
 
 
 def _write(sheet: Any, row: int, place: int, column: Column, value: Any, formats: dict[str, Any]) -> None:
+    if column.kind in _DAYS and isinstance(value, str) and value:
+        value = date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
     if value is None:
         sheet.write_string(row, place, column.none)
     elif column.kind in _NUMBERS:
         divisor, _ = _NUMBERS[column.kind]
         sheet.write_number(row, place, value / divisor if divisor > 1 else value, formats[column.kind])
     elif isinstance(value, datetime):
-        sheet.write_string(row, place, value.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M"))
+        minute = value.astimezone(SHANGHAI).replace(second=0, microsecond=0, tzinfo=None)
+        sheet.write_datetime(row, place, minute, formats["time"])
     elif isinstance(value, date):
-        sheet.write_string(row, place, value.isoformat())
+        sheet.write_datetime(row, place, value, formats["day"])
     else:
         sheet.write_string(row, place, str(value)[:32_767])
