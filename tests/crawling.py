@@ -39,8 +39,26 @@ def untranslated(text: str) -> bool:
     return bool(CHINESE.search(text)) and not ENGLISH_WORD.search(text)
 
 
+@dataclass
+class Table:
+    """A table of a page: its heads as texts with the links that sort by them, its rows, and whether it has a name."""
+
+    section: int
+    named: bool
+    heads: list[str] = field(default_factory=list)
+    # Place of a head -> the address that sorts by it.
+    sorts: dict[int, str] = field(default_factory=dict)
+    sorted: int | None = None
+    # What a cell says first, without what stands below it in small letters.
+    rows: list[list[str]] = field(default_factory=list)
+
+    @property
+    def first(self) -> str:
+        return self.heads[0] if self.heads else ""
+
+
 class Page(HTMLParser):
-    """Links, forms, ids and the texts with whether they are marked as Chinese."""
+    """Links, forms, ids, tables, and the texts with whether they are marked as Chinese."""
 
     def __init__(self, body: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -50,7 +68,64 @@ class Page(HTMLParser):
         self.styled: list[str] = []
         self.unmarked: list[str] = []
         self._stack: list[tuple[str, bool]] = []
+        # Tables of the main part, and in which section (0: in none) workbooks are offered.
+        self.tables: list[Table] = []
+        self.sheets: dict[int, list[str]] = {}
+        self.searches = False
+        self.turns = False
+        self.narrowing: list[str] = []
+        self._sections: list[int] = [0]
+        # How deep the parts with a name of their own stand that the reader is in.
+        self._named_parts: list[int] = []
+        self._section_count = 0
         self.feed(body)
+
+    def offers_sheet(self, table: Table) -> bool:
+        """Whether a workbook is offered beside this table, or for the page as a whole."""
+        return bool(self.sheets.keys() & {0, table.section})
+
+    def _inside(self, tag: str) -> bool:
+        return any(name == tag for name, _ in self._stack)
+
+    def _in_cell(self, table: Table, data: str) -> None:
+        if self._inside("thead") and table.heads:
+            table.heads[-1] += data.strip()
+        elif self._inside("tbody") and table.rows and table.rows[-1] and not self._inside("small"):
+            table.rows[-1][-1] += data
+
+    def _part_of_main(self, tag: str, given: dict[str, str]) -> None:
+        if tag == "section":
+            self._section_count += 1
+            self._sections.append(self._section_count)
+        named = bool(given.get("aria-label") or given.get("aria-labelledby"))
+        if named and (tag == "section" or given.get("role") in ("region", "group")):
+            self._named_parts.append(len(self._stack))
+        here = self._sections[-1]
+        if tag == "table":
+            self.tables.append(Table(here, named or bool(self._named_parts)))
+        table = self.tables[-1] if self.tables and (tag == "table" or self._inside("table")) else None
+        if tag == "a" and ("format=xlsx" in given.get("href", "")):
+            self.sheets.setdefault(here, []).append(given["href"])
+        if "pager" in given.get("class", "").split():
+            self.turns = True
+        if tag == "a" and given.get("href", "").startswith("/"):
+            self.narrowing.append(given["href"])
+        if tag == "form" and given.get("method", "get").lower() == "get":
+            self.searches = True
+        if table is None:
+            return
+        if tag == "caption":
+            table.named = True
+        if tag == "th" and self._inside("thead"):
+            table.heads.append("")
+            if "aria-sort" in given:
+                table.sorted = len(table.heads) - 1
+        if tag == "a" and self._inside("thead"):
+            table.sorts[len(table.heads) - 1] = given["href"]
+        if tag == "tr" and self._inside("tbody"):
+            table.rows.append([])
+        if tag in ("td", "th") and self._inside("tbody") and table.rows:
+            table.rows[-1].append("")
 
     def _chinese_allowed(self) -> bool:
         return any(marked for _, marked in self._stack)
@@ -61,6 +136,8 @@ class Page(HTMLParser):
             self.links.append(given["href"])
         if tag == "form":
             self.forms.append((given.get("method", "get").lower(), given.get("action", "")))
+        if self._inside("main"):
+            self._part_of_main(tag, given)
         if "id" in given:
             self.ids.append(given["id"])
         self.styled += [name for name in given if name == "style" or name.startswith("on")]
@@ -75,10 +152,15 @@ class Page(HTMLParser):
         for place in range(len(self._stack) - 1, -1, -1):
             if self._stack[place][0] == tag:
                 del self._stack[place:]
+                self._named_parts = [depth for depth in self._named_parts if depth < place]
+                if tag == "section" and len(self._sections) > 1:
+                    self._sections.pop()
                 return
 
     def handle_data(self, data: str) -> None:
         inside = self._stack[-1][0] if self._stack else ""
+        if self.tables and self._inside("table"):
+            self._in_cell(self.tables[-1], data)
         # What was typed stands as it was typed; a title can't mark the site's own name.
         if inside in ("script", "style", "textarea", "title") or not untranslated(data):
             return
@@ -96,6 +178,8 @@ class Walk:
     unmarked: dict[str, list[str]] = field(default_factory=dict)
     styled: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
+    # Every page that was read: address -> (endpoint, what stands there).
+    parsed: dict[str, tuple[str, Page]] = field(default_factory=dict)
 
 
 def signed_in(app: Flask, username: str | None, language: str = "zh") -> FlaskClient:
@@ -147,6 +231,7 @@ def walk(app: Flask, client: FlaskClient, starts: Iterator[str] | list[str]) -> 
         page = Page(answer.get_data(as_text=True))
         if page.unmarked and not endpoint.startswith(CHINESE_ALONE):
             found.unmarked[path] = page.unmarked
+        found.parsed[path] = (endpoint, page)
         found.styled += [f"{path}: {name}" for name in page.styled]
         twice = sorted({i for i in page.ids if page.ids.count(i) > 1})
         found.doubled += [f"{path}: id {i}" for i in twice]

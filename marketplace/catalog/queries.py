@@ -142,8 +142,8 @@ def list_own(
     columns = Product.__table__.c
     keys = [(columns.id, True)]
     if sort in OWN_SORTS:
-        column = columns.name if sort.endswith("name") else columns.price_fen
-        keys.insert(0, (column, sort.startswith("-")))
+        sorted_by = (columns.name, columns.spec) if sort.endswith("name") else (columns.price_fen,)
+        keys = [*((column, sort.startswith("-")) for column in sorted_by), *keys]
     return paginate(
         session,
         statement,

@@ -59,6 +59,14 @@ def count_view(session: Session, count_id: UUID) -> dict[str, Any]:
     return {**_head(row), "lines": [_lot(list(rows)) for _, rows in groupby(lines, lambda r: r[0].lot_id)]}
 
 
+COUNTED_SORTS: dict[str, sa.SQLColumnExpression[Any]] = {
+    "counted_on": StockCount.__table__.c.counted_on,
+    "expected": StockCountLine.__table__.c.expected,
+    "counted": StockCountLine.__table__.c.counted,
+    "borne_fen": StockCountLine.__table__.c.amount_fen,
+}
+
+
 def counted_of_seller(
     session: Session,
     actor: Actor,
@@ -66,16 +74,17 @@ def counted_of_seller(
     channel_id: UUID | None = None,
     from_day: date | None = None,
     to_day: date | None = None,
+    sort: str | None = None,
     limit: int = DEFAULT_LIMIT,
     after: str | None = None,
 ) -> dict[str, Any]:
-    """Rows of all channels' counts of the seller's own goods, the newest first; one query."""
+    """Rows of all channels' counts of the seller's own goods, the newest first or by `COUNTED_SORTS`; one query."""
     belongs = StockCount.id == StockCountLine.count_id
     statement = within(
         lines_of_seller(StockCountLine, StockCount, belongs, actor, channel_id),
         StockCount.counted_on, from_day, to_day,
     )  # fmt: skip
-    keys: list[tuple[sa.SQLColumnExpression[Any], bool]] = [(StockCountLine.id, True)]
+    keys = sort_keys(COUNTED_SORTS, sort, StockCountLine.__table__.c.id)
     return paginate(session, statement, keys, limit=limit, after=after, shape=_counted)
 
 

@@ -18,7 +18,7 @@ from marketplace.channels.models import ChangeRequest, PartnerOrder
 from marketplace.errors import NotFound
 from marketplace.orders import queries
 from marketplace.orders.models import Order, OrderLine, Purchase, Shipment, ShipmentLine
-from marketplace.paging import paginate
+from marketplace.paging import paginate, sort_keys
 from marketplace.trace.models import LotCertificate
 
 _ENDED = ("cancelled", "lapsed")
@@ -232,14 +232,34 @@ def _changes(session: Session, partner_order_id: UUID) -> list[dict[str, Any]]:
     ]
 
 
+REQUEST_SORTS: dict[str, sa.SQLColumnExpression[Any]] = {
+    "order": Order.__table__.c.number,
+    "channel": Organisation.__table__.c.name,
+}
+
+
 def change_requests(
-    session: Session, actor: Actor, *, state: str = "open", limit: int = 24, after: str | None = None
+    session: Session,
+    actor: Actor,
+    *,
+    state: str = "open",
+    q: str | None = None,
+    sort: str | None = None,
+    limit: int = 24,
+    after: str | None = None,
 ) -> dict[str, Any]:
-    """Channels' wishes that wait for this seller, newest first; two queries."""
+    """Channels' wishes to this seller in a state, newest first or by one of `REQUEST_SORTS`; two queries.
+
+    `q` is part of an order's number or of a channel's name.
+    """
+    wanted = _requests(actor).where(ChangeRequest.state == state)
+    if q:
+        named = (column.icontains(q, autoescape=True) for column in (Order.number, Organisation.name))
+        wanted = wanted.where(sa.or_(*named))
     found = paginate(
         session,
-        _requests(actor).where(ChangeRequest.state == state),
-        [(ChangeRequest.id, True)],
+        wanted,
+        sort_keys(REQUEST_SORTS, sort, ChangeRequest.__table__.c.id),
         limit=limit,
         after=after,
         shape=lambda row: shape_request(row[0], row[1], row[2], row[3]),

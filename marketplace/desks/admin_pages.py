@@ -21,7 +21,7 @@ from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form
 from marketplace.web.pages import page
 from marketplace.web.schemas import InSchema, text
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
 from marketplace.web.words import choices, word
 
 blp = Blueprint("admin", __name__)
@@ -42,10 +42,6 @@ def _wish(name: str, known: list[str]) -> str | None:
     return given if given in known else None
 
 
-def _wants_sheet() -> bool:
-    return request.args.get("format") == "xlsx"
-
-
 @blp.route("/admin/organisations", methods=["GET"])
 @requires(Permission.ORGANISATION_MANAGE)
 def organisations() -> Shown:
@@ -55,7 +51,7 @@ def organisations() -> Shown:
         "kind": _wish("kind", [k.value for k in OrganisationKind]),
         "sort": request.args.get("sort", "code"),
     }
-    if _wants_sheet():
+    if wants_sheet():
         return _organisation_sheet(wish)
     rows = directory.find_organisations(
         current_actor(), db.session(), **wish, after=request.args.get("after")
@@ -86,8 +82,14 @@ def organisation(organisation_code: str) -> Shown:
     """One organisation: names over time, payers, account, superior, units, and its people."""
     actor, session = current_actor(), db.session()
     view = directory.organisation_page(actor, session, organisation_code, now())
-    people = directory.find_users(actor, session, organisation_id=view["id"], sort="username", limit=200)
-    return page("admin/organisation.html", organisation=view, people=people["items"])
+    sort = request.args.get("sort", "username")
+    if wants_sheet():
+        rows = directory.find_users(actor, session, organisation_id=view["id"], sort=sort, limit=MAX_ROWS)
+        return _user_sheet(rows["items"], gettext("%(name)s的用户", name=view["name"]))
+    people = directory.find_users(
+        actor, session, organisation_id=view["id"], sort=sort, after=request.args.get("after")
+    )
+    return page("admin/organisation.html", organisation=view, people=people["items"], next=people["next"])
 
 
 @blp.route("/admin/users", methods=["GET"], endpoint="users")
@@ -99,14 +101,14 @@ def users_list() -> Shown:
         "role": _wish("role", [r.value for r in Role]),
         "sort": request.args.get("sort", "username"),
     }
-    if _wants_sheet():
-        return _user_sheet(wish)
+    if wants_sheet():
+        found = directory.find_users(current_actor(), db.session(), **wish, limit=MAX_ROWS)
+        return _user_sheet(found["items"], gettext("用户"))
     rows = directory.find_users(current_actor(), db.session(), **wish, after=request.args.get("after"))
     return page("admin/users.html", rows=rows)
 
 
-def _user_sheet(wish: dict[str, Any]) -> Response:
-    rows = directory.find_users(current_actor(), db.session(), **wish, limit=MAX_ROWS)["items"]
+def _user_sheet(rows: list[dict[str, Any]], title: str) -> Response:
     for row in rows:
         row["organisation_name"] = row["organisation"]["name"]
         row["role_word"] = word("role", row["role"])
@@ -119,7 +121,7 @@ def _user_sheet(wish: dict[str, Any]) -> Response:
         Column("state_word", gettext("状态")),
         Column("signed_in_at", gettext("上次登录"), "time", width=18),
     ]
-    return sheet_response(gettext("用户"), columns, rows, [gettext("口径：平台的全部用户，含已停用的。")])
+    return sheet_response(title, columns, rows, [gettext("口径：平台的全部用户，含已停用的。")])
 
 
 @blp.route("/admin/users/new", methods=["GET", "POST"])

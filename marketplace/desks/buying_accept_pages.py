@@ -29,7 +29,8 @@ from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, uploaded, went
 from marketplace.web.language import N_, translated
 from marketplace.web.pages import moment, page
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
+from marketplace.web.sorting import page_of
 
 blueprints: list[Blueprint] = []  # the routes stand on the blueprint of buying_pages
 MAX_PHOTOS = 6
@@ -41,7 +42,7 @@ REASONS = (
     N_("温度不达标"),
     N_("没有合格证"),
 )
-ROWS_OF_LEDGER = 500
+ROWS_OF_LEDGER = 100
 LEDGER = (
     Column("accepted_on", N_("验收日期"), "day", 12),
     Column("seller", N_("供应商"), width=30),
@@ -176,12 +177,12 @@ def evaluate(order_id: UUID) -> Shown:
 def ledger() -> Shown:
     """进货查验台账 of a month, as a table and as a file to keep."""
     month = accept_views.month_of(request.args.get("month"), today())
-    sheet = request.args.get("format") == "xlsx"
+    sheet = wants_sheet()
     rows = accept_views.received(
         db.session(),
         current_actor(),
         month,
-        most=MAX_ROWS if sheet else ROWS_OF_LEDGER,
+        most=MAX_ROWS,
         sort=request.args.get("sort"),
     )
     if sheet:
@@ -193,4 +194,10 @@ def ledger() -> Shown:
         shown = [{**row, "trace_code": code_in_fives(row["trace_code"])} for row in rows]
         return sheet_response(gettext("进货查验台账%(month)s", month=f"{month:%Y-%m}"), columns, shown, basis)
     months = [accept_views.months_back(today(), n) for n in range(accept_views.KEEP_YEARS * 12 + 1)]
-    return page("buying/ledger.html", rows=rows, month=month, months=months, most=ROWS_OF_LEDGER)
+    return page(
+        "buying/ledger.html",
+        rows=page_of(rows, limit=ROWS_OF_LEDGER),
+        month=month,
+        months=months,
+        most=ROWS_OF_LEDGER,
+    )

@@ -13,6 +13,8 @@ from marketplace.actors import Permission
 from marketplace.clock import now
 from marketplace.database import db
 from marketplace.desks import baskets, purchase_views, trade_views
+from marketplace.desks.order_sheet_pages import SORTS as LINE_SORTS
+from marketplace.desks.order_sheet_pages import lines_sheet
 from marketplace.orders import deciding
 from marketplace.unit_of_work import retrying
 from marketplace.web.edge import current_actor, requires
@@ -20,7 +22,8 @@ from marketplace.web.forms import Shown, done, form, page_once, posted, read_for
 from marketplace.web.language import N_, translated
 from marketplace.web.pages import moment, page, register_badge
 from marketplace.web.schemas import ReasonIn
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
+from marketplace.web.sorting import sorted_rows, typed
 from marketplace.web.words import word
 
 blp = Blueprint("buying", __name__)
@@ -70,11 +73,12 @@ def purchases() -> Shown:
     """Purchases by their state, the newest first."""
     actor, session = current_actor(), db.session()
     tab = request.args.get("tab", "")
-    sheet = request.args.get("format") == "xlsx"
+    sheet = wants_sheet()
     found = purchase_views.list_purchases(
         session,
         actor,
         tab=tab,
+        q=typed(),
         sort=request.args.get("sort"),
         limit=MAX_ROWS if sheet else 24,
         after=request.args.get("after"),
@@ -105,8 +109,12 @@ def purchases_sheet(title: str, items: Sequence[dict[str, Any]], columns: Sequen
 @blp.route("/purchases/<uuid:purchase_id>", methods=["GET"])
 @requires(Permission.PURCHASE_READ)
 def purchase(purchase_id: UUID) -> Shown:
-    """One purchase: its state, its orders and the next step."""
+    """One purchase: its state, its orders and the next step; `format=xlsx` gives the lines of all its orders."""
     found = purchase_views.purchase_page(db.session(), current_actor(), purchase_id)
+    if wants_sheet():
+        return lines_sheet(gettext("采购单%(number)s", number=found["number"]), found["orders"])
+    for order in found["orders"]:
+        order["lines"] = sorted_rows(order["lines"], *LINE_SORTS)
     return page("buying/purchase.html", purchase=found)
 
 

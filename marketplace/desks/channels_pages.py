@@ -18,8 +18,8 @@ from marketplace.web.forms import Shown, read_query
 from marketplace.web.language import N_, in_english, translated
 from marketplace.web.pages import moment, page, wan
 from marketplace.web.schemas import InSchema
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
-from marketplace.web.sorting import sorted_rows
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
+from marketplace.web.sorting import found_rows, page_of, sorted_rows
 from marketplace.web.words import word
 
 blp = Blueprint("channels", __name__)
@@ -82,12 +82,12 @@ def listed() -> Shown:
     """Every channel: its pairs, what is agreed, and what it bought and sold in a year."""
     year = read_query(YearArgs())["year"]
     rows = sorted_rows(channels_views.channels_of_office(db.session(), current_actor(), year), "name", *_SUMS)
-    if request.args.get("format") == "xlsx":
+    if wants_sheet():
         return _year_sheet(rows, year)
-    drawn = [(r["name"], r["year"]["ordered_fen"] + r["year"]["sold_fen"]) for r in rows]
+    drawn = [(r["name"], r["year"]["ordered_fen"] + r["year"]["sold_fen"]) for r in rows[:12]]
     total = channels_views.total([r["year"] for r in rows])
     chart = _bars(drawn, gettext("%(year)s年各渠道销售，万元", year=year), "zh-Hans")
-    return page("channels/list.html", rows=rows, year=year, total=total, chart=chart)
+    return page("channels/list.html", rows=page_of(rows), many=len(rows), year=year, total=total, chart=chart)
 
 
 def _year_sheet(rows: list[dict[str, Any]], year: int) -> Response:
@@ -136,7 +136,7 @@ def orders(channel_id: UUID) -> Shown:
 
 
 def _orders(row: dict[str, Any], wish: dict[str, Any], total: dict[str, int]) -> Shown:
-    sheet = request.args.get("format") == "xlsx"
+    sheet = wants_sheet()
     found = channels_views.order_rows(
         db.session(),
         current_actor(),
@@ -167,12 +167,13 @@ def of_seller() -> Shown:
     """Where the seller's goods are, and what channels ordered and sold of them in a year."""
     year, session, actor = read_query(YearArgs())["year"], db.session(), current_actor()
     rows = sorted_rows(channels_views.channels_of_seller(session, actor, year), "name", "carried", *_SUMS)
-    goods = sorted_rows(
-        channels_views.goods_by_place(session, actor), "product", "place", "best_before", "on_hand", "free"
+    found = found_rows(
+        channels_views.goods_by_place(session, actor), "product", "place", "owner", "trace_code"
     )
-    if request.args.get("format") == "xlsx":
+    goods = sorted_rows(found, "product", "place", "best_before", "on_hand", "free")
+    if wants_sheet():
         return _goods_sheet(goods) if request.args.get("list") == "goods" else _mine_sheet(rows, year)
-    return page("channels/mine.html", rows=rows, goods=goods, year=year)
+    return page("channels/mine.html", rows=page_of(rows), goods=page_of(goods, name="after_goods"), year=year)
 
 
 def _mine_sheet(rows: list[dict[str, Any]], year: int) -> Response:

@@ -23,6 +23,7 @@ from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, read_query
 from marketplace.web.pages import page
 from marketplace.web.schemas import InSchema
+from marketplace.web.sheets import wants_sheet
 
 blp = Blueprint("consignment_pages", __name__)
 blueprints = [blp]
@@ -41,7 +42,7 @@ class GoodsIn(InSchema):
 def sent() -> Shown:
     """What the seller sent to shops, newest first, and the shops to which he may send."""
     wish, session, actor = read_query(ConsignmentFilter()), db.session(), current_actor()
-    if request.args.get("format") == "xlsx":
+    if wants_sheet():
         return consignments_sheet(actor, wish["state"])
     found = consignment_views.list_consignments(
         session, actor, **wish | {"limit": 24, "sort": request.args.get("sort")}

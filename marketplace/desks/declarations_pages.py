@@ -13,7 +13,7 @@ from marketplace.actors import Permission
 from marketplace.clock import budget_year, today
 from marketplace.database import db
 from marketplace.desks import declarations_views as views
-from marketplace.desks.offices_pages import blp, wants_sheet
+from marketplace.desks.offices_pages import blp
 from marketplace.desks.policy_forms_pages import versions_text
 from marketplace.errors import NotFound
 from marketplace.quota import queries, service
@@ -25,7 +25,7 @@ from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, read_query
 from marketplace.web.pages import money, page
 from marketplace.web.schemas import InSchema, ReasonIn
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
 from marketplace.web.words import word
 
 blueprints: list[Any] = []

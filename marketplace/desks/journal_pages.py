@@ -11,14 +11,14 @@ from marshmallow import fields, validate
 from marketplace.actors import Permission
 from marketplace.database import db
 from marketplace.desks import journal_views as views
-from marketplace.desks.offices_pages import blp, wants_sheet
+from marketplace.desks.offices_pages import blp
 from marketplace.journal import keys, queries
 from marketplace.journal.checkpoints import verifier_key
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, read_query
 from marketplace.web.pages import page
 from marketplace.web.schemas import InSchema
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
 from marketplace.web.words import WORDS, word
 
 blueprints: list[Any] = []
@@ -30,7 +30,10 @@ class JournalArgs(InSchema):
     kind = fields.String(load_default=None, validate=validate.OneOf(sorted(WORDS["fact_kind"])))
     subject_type = fields.String(load_default=None, validate=validate.OneOf(sorted(WORDS["fact_subject"])))
     subject_id = fields.UUID(load_default=None)
+    # One of the two: the page below a number, the newest first, or above it, the oldest first.
     before = fields.Integer(load_default=None, validate=_PLACE)
+    after = fields.Integer(load_default=None, validate=_PLACE)
+    sort = fields.String(load_default="-seq")
 
 
 class CheckpointArgs(InSchema):
@@ -46,11 +49,12 @@ class SizeArgs(InSchema):
 @blp.route("/journal", methods=["GET"])
 @requires(Permission.JOURNAL_READ)
 def journal() -> Shown:
-    """What the reader may read of the journal, the newest first; or the signed checkpoints."""
+    """What the reader may read of the journal, the newest or the oldest first; or the signed checkpoints."""
     if request.args.get("list") == "checkpoints":
         return _checkpoints()
     wishes = read_query(JournalArgs())
     session, actor = db.session(), current_actor()
+    wishes["oldest_first"] = wishes.pop("sort") == "seq"
     if wants_sheet():
         rows = queries.newest_events(session, actor, **wishes, limit=MAX_ROWS)
         return _sheet(rows["items"])

@@ -19,7 +19,8 @@ from marketplace.web.forms import Shown, done, form, page_once, posted, read_for
 from marketplace.web.language import N_
 from marketplace.web.pages import page, register_badge
 from marketplace.web.schemas import ReasonIn
-from marketplace.web.sheets import MAX_ROWS, Column
+from marketplace.web.sheets import MAX_ROWS, Column, wants_sheet
+from marketplace.web.sorting import typed
 
 blp = Blueprint("managing", __name__)
 blueprints = [blp]
@@ -50,10 +51,11 @@ def today() -> Shown:
 @requires(Permission.PURCHASE_DECIDE)
 def approvals() -> Shown:
     """Purchases that wait for this manager, the most urgent first; `format=xlsx` gives all of them as a file."""
-    sheet = request.args.get("format") == "xlsx"
+    sheet = wants_sheet()
     waiting = purchase_views.page_to_decide(
         db.session(),
         current_actor(),
+        q=typed(),
         sort=request.args.get("sort"),
         limit=MAX_ROWS if sheet else 24,
         after=request.args.get("after"),

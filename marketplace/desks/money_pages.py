@@ -26,7 +26,7 @@ from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import FormInvalid, Shown, done, form, page_once, posted, read_form
 from marketplace.web.pages import page
 from marketplace.web.schemas import ReasonIn
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
 from marketplace.web.words import word
 
 blp = Blueprint("money", __name__)
@@ -48,10 +48,6 @@ def list_wish() -> dict[str, Any]:
 def searched() -> str | None:
     """What was typed to find a paper by its number or code."""
     return (request.args.get("q") or "")[:80] or None
-
-
-def wants_sheet() -> bool:
-    return request.args.get("format") == "xlsx"
 
 
 @blp.route("/invoices", methods=["GET"])

@@ -14,7 +14,7 @@ from marketplace.clock import now, today
 from marketplace.database import db
 from marketplace.desks import money_views
 from marketplace.desks.money_files_pages import file_view, keep_file, kept_file
-from marketplace.desks.money_pages import blp, list_wish, searched, state_of, wants_sheet
+from marketplace.desks.money_pages import blp, list_wish, searched, state_of
 from marketplace.desks.online_pages import payment_word
 from marketplace.documents.models import DocumentKind
 from marketplace.errors import NotFound
@@ -28,7 +28,7 @@ from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import FormInvalid, Shown, done, form, page_once, posted, read_form
 from marketplace.web.pages import page
 from marketplace.web.schemas import ReasonIn
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
 
 blueprints: list[Any] = []  # the routes stand on the blueprint of money_pages
 

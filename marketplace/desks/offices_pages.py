@@ -14,6 +14,8 @@ from marketplace.actors import Permission
 from marketplace.clock import budget_year, today
 from marketplace.database import db
 from marketplace.desks import charts, offices_views
+from marketplace.desks.origins_sheet_pages import SORTS as ORIGIN_SORTS
+from marketplace.desks.origins_sheet_pages import origins_sheet
 from marketplace.desks.policy_forms_pages import versions_text
 from marketplace.errors import NotFound
 from marketplace.journal.queries import READS_ALL
@@ -28,8 +30,8 @@ from marketplace.web.forms import Shown, done, form, page_once, posted, read_que
 from marketplace.web.language import translated
 from marketplace.web.pages import page, percent, wan
 from marketplace.web.schemas import InSchema
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
-from marketplace.web.sorting import sorted_rows
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
+from marketplace.web.sorting import page_of, sorted_rows
 from marketplace.web.standing import standing
 from marketplace.web.words import word
 
@@ -58,10 +60,6 @@ class TableArgs(PartArgs):
 
 class EntryArgs(PartArgs):
     kind = fields.Enum(EntryKind, by_value=True, load_default=None)
-
-
-def wants_sheet() -> bool:
-    return request.args.get("format") == "xlsx"
 
 
 def part_of(wishes: dict[str, Any]) -> Within:
@@ -219,7 +217,9 @@ def _entry_sheet(rows: dict[str, Any], year: int) -> Response:
 @requires(Permission.TRACE_PRIVATE)
 def lot_origins(lot_id: UUID) -> Shown:
     """The end of the drill: where a lot grew, plot by plot, what its growers got, its papers and samples."""
-    return page("offices/lot.html", lot=lot_view(db.session(), current_actor(), lot_id))
+    lot = lot_view(db.session(), current_actor(), lot_id)
+    lot["origins"] = sorted_rows(lot["origins"], *ORIGIN_SORTS)
+    return origins_sheet(lot) if wants_sheet() else page("offices/lot.html", lot=lot)
 
 
 @blp.route("/quota/missing", methods=["GET"])
@@ -229,15 +229,17 @@ def missing() -> Shown:
     year = read_query(PartArgs())["year"]
     session, actor = db.session(), current_actor()
     absent = sorted_rows(queries.missing_declarations(session, actor, year=year), "name", "state")
-    behind = explain.laggards(session, actor, year=year, limit=MAX_ROWS if wants_sheet() else 100)
+    behind = explain.laggards(session, actor, year=year, limit=MAX_ROWS)
     behind["items"] = sorted_rows(
         behind["items"], "name", "reserve_fen", "counted_fen", "completion_bp", "pace_bp"
     )
     if wants_sheet():
         return _missing_sheet(absent, year) if _absent_asked() else _behind_sheet(behind, year)
+    shown = page_of(absent if _absent_asked() else behind["items"])
     return page(
         "offices/missing.html",
-        absent=absent,
+        absent=len(absent),
+        shown=shown,
         declarations=offices_views.declaration_ids(session, [row["id"] for row in absent], year),
         behind=behind,
         reasons=explain.REASONS,

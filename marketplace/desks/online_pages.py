@@ -12,7 +12,6 @@ from markupsafe import Markup
 from marketplace.actors import Permission
 from marketplace.clock import today
 from marketplace.database import db
-from marketplace.desks.money_pages import wants_sheet
 from marketplace.desks.online_views import online_acts, online_turn, refundable_fen
 from marketplace.errors import NotFound
 from marketplace.payments import queries, service
@@ -27,7 +26,7 @@ from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form
 from marketplace.web.language import N_
 from marketplace.web.pages import page
-from marketplace.web.sheets import Column, sheet_response
+from marketplace.web.sheets import Column, sheet_response, wants_sheet
 from marketplace.web.sorting import sorted_rows
 from marketplace.web.words import WORDS, chip, word
 

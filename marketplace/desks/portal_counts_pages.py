@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, request, url_for
+from flask import Blueprint, url_for
 from flask_babel import gettext
 from marshmallow import fields, validate
 
@@ -23,8 +23,9 @@ from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, read_query
 from marketplace.web.language import N_, translated
 from marketplace.web.pages import moment, page
-from marketplace.web.schemas import InSchema, PageArgs, quantity, text
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.schemas import InSchema, quantity, text
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
+from marketplace.web.sorting import sorted_rows
 from marketplace.web.words import word
 
 blp = Blueprint("portal_counts", __name__)
@@ -65,6 +66,13 @@ class _Lot(InSchema):
     differences = fields.List(fields.Nested(_Explained), load_default=list)
 
 
+class CountArgs(InSchema):
+    from_day = fields.Date(load_default=None)
+    to_day = fields.Date(load_default=None)
+    sort = fields.String(load_default=None)
+    after = fields.String(load_default=None, validate=validate.Length(1, 2000))
+
+
 class CountIn(InSchema):
     counted_on = fields.Date(required=True)
     lines = fields.List(fields.Nested(_Lot), load_default=list, validate=validate.Length(0, MAX_COUNT_LINES))
@@ -74,14 +82,15 @@ class CountIn(InSchema):
 @requires(Permission.CHANNEL_SALES)
 def counts_page() -> Shown:
     """The channel's counts, the newest first."""
-    wish, actor, sort = read_query(PageArgs()), current_actor(), request.args.get("sort")
-    if request.args.get("format") == "xlsx":
-        rows = count_views.list_counts(db.session(), actor, sort=sort, limit=MAX_ROWS)["items"]
+    wish, actor = read_query(CountArgs()), current_actor()
+    if wants_sheet():
+        rows = count_views.list_counts(db.session(), actor, **wish | {"after": None}, limit=MAX_ROWS)["items"]
         columns = [Column(c.key, translated(c.label), c.kind, c.width) for c in HEADS]
         basis = [gettext("一次盘点一行"), gettext("截至%(time)s（北京时间）", time=moment(now()))]
         return sheet_response(gettext("门店盘点"), columns, rows, basis)
-    found = count_views.list_counts(db.session(), actor, sort=sort, limit=24, after=wish["after"])
-    return page("portal/counts.html", listed=found)
+    found = count_views.list_counts(db.session(), actor, **wish, limit=24)
+    filtered = wish["from_day"] is not None or wish["to_day"] is not None
+    return page("portal/counts.html", listed=found, filtered=filtered)
 
 
 @blp.route("/portal/counts/<uuid:count_id>", methods=["GET"])
@@ -89,7 +98,8 @@ def counts_page() -> Shown:
 def count(count_id: UUID) -> Shown:
     """One count, lot by lot: what was missing, why, and who bears it."""
     row = count_views.own_count(db.session(), current_actor(), count_id)
-    if request.args.get("format") == "xlsx":
+    row["lines"] = sorted_rows(row["lines"], "name", "expected", "counted", "amount_fen")
+    if wants_sheet():
         columns = [Column(c.key, translated(c.label), c.kind, c.width) for c in LINES]
         basis = [gettext("截至%(time)s（北京时间）", time=moment(now()))]
         rows = [{**line, "told": "；".join(map(_told, line["differences"]))} for line in row["lines"]]

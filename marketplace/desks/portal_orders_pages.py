@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app
 from flask_babel import gettext
 from marshmallow import fields, validate
 
@@ -23,7 +23,8 @@ from marketplace.web.forms import Shown, done, form, page_once, posted, read_for
 from marketplace.web.language import N_, translated
 from marketplace.web.pages import moment, page
 from marketplace.web.schemas import InSchema
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
+from marketplace.web.sorting import sorted_rows
 from marketplace.web.words import word
 
 blp = Blueprint("portal_orders", __name__)
@@ -43,6 +44,10 @@ COLUMNS = (
 )
 
 
+LINE_SORTS = ("name", "unit_price_fen", "quantity", "shipped_quantity", "accepted_fen")
+LINES_BASIS = N_("口径：件数按各产品自己的包装单位；单价和金额含税，不含运费。")
+
+
 class OrderArgs(InSchema):
     q = fields.String(load_default=None, validate=validate.Length(1, 64))
     standing = fields.String(load_default=None, validate=validate.OneOf(portal_views.STANDINGS))
@@ -57,7 +62,7 @@ class OrderArgs(InSchema):
 def orders() -> Shown:
     """The channel's orders, to look through, sort and take away as a table."""
     wish = read_query(OrderArgs())
-    sheet = request.args.get("format") == "xlsx"
+    sheet = wants_sheet()
     limit = MAX_ROWS if sheet else 24
     found = portal_views.list_orders(db.session(), current_actor(), limit=limit, **wish)
     if sheet:
@@ -79,6 +84,25 @@ def _sheet(items: list[dict[str, Any]]) -> Response:
     return sheet_response(gettext("渠道订单"), columns, rows, basis)
 
 
+def _lines_sheet(order: dict[str, Any]) -> Response:
+    columns = [
+        Column("order", gettext("订单"), width=20), Column("seller", gettext("供应商"), width=28),
+        Column("name", gettext("货品"), width=28), Column("spec", gettext("规格"), width=24),
+        Column("unit_price_fen", gettext("单价（元）"), "yuan"), Column("quantity", gettext("下单"), "count"),
+        Column("cancelled_quantity", gettext("取消"), "count"), Column("shipped_quantity", gettext("已发"), "count"),
+        Column("accepted_quantity", gettext("验收"), "count"), Column("refused_quantity", gettext("拒收"), "count"),
+        Column("accepted_fen", gettext("验收金额（元）"), "yuan"),
+    ]  # fmt: skip
+    rows = [
+        {**line, "order": part["number"], "seller": part["seller"]["name"]}
+        for part in order["orders"]
+        for line in part["lines"]
+    ]
+    basis = [LINES_BASIS, gettext("截至%(time)s（北京时间）", time=moment(now()))]
+    title = f"{gettext('渠道订单')} {order['partner_order_no']}"
+    return sheet_response(title, columns, rows, [translated(basis[0]), basis[1]])
+
+
 def _trace_base() -> str:
     return f"{current_app.config['SETTINGS'].public_base_url}/t/"
 
@@ -95,7 +119,12 @@ def _read(partner_order_no: str) -> dict[str, Any]:
 @requires(Permission.CHANNEL_ORDER)
 def order(partner_order_no: str) -> Shown:
     """One order: each seller's part with its lines, shipments, trace codes and proofs, and changes asked for."""
-    return page("portal/order.html", order=_read(partner_order_no))
+    found = _read(partner_order_no)
+    if wants_sheet():
+        return _lines_sheet(found)
+    for part in found["orders"]:
+        part["lines"] = sorted_rows(part["lines"], *LINE_SORTS)
+    return page("portal/order.html", order=found)
 
 
 @blp.route("/portal/orders/<partner_order_no>/certificates/<uuid:document_id>", methods=["GET"])

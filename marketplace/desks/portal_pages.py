@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, current_app, make_response
+from flask import Blueprint, Response, current_app, make_response, request
 from flask_babel import gettext
 from marshmallow import fields, validate
 
@@ -20,11 +20,18 @@ from marketplace.unit_of_work import retrying
 from marketplace.web.authentication import client_address
 from marketplace.web.edge import current_actor, public, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form
+from marketplace.web.language import N_
 from marketplace.web.pages import page
 from marketplace.web.schemas import InSchema, integer, text
+from marketplace.web.sheets import Column, sheet_response, wants_sheet
+from marketplace.web.sorting import page_of, sorted_rows
+from marketplace.web.words import word
 
 blp = Blueprint("portal", __name__)
 blueprints = [blp]
+
+
+KEYS_BASIS = N_("口径：本渠道建过的密钥，新的在上；密钥本身哪里都不留。")
 
 
 class KeyIn(InSchema):
@@ -70,12 +77,40 @@ def keys_page() -> Shown:
         response = make_response(_keys_shown(made.result))
         response.headers["Cache-Control"] = "no-store"
         return response
-    return _keys_shown(None)
+    return _keys_sheet(_keys_found()) if wants_sheet() else _keys_shown(None)
+
+
+def _keys_found() -> list[dict[str, Any]]:
+    """The channel's keys as the address wishes them: all, or those that are in force."""
+    rows, at = keys.list_keys(db.session(), current_actor()), now()
+    in_force = [row for row in rows if row["revoked_at"] is None and row["expires_at"] > at]
+    chosen = in_force if request.args.get("tab") == "now" else rows
+    return sorted_rows(chosen, "name", "used_at", "expires_at")
+
+
+def _keys_sheet(rows: list[dict[str, Any]]) -> Response:
+    columns = [
+        Column("name", gettext("名称"), width=30), Column("key_id", gettext("编号"), width=20),
+        Column("mode_word", gettext("用在哪里")), Column("told", gettext("用途"), width=48),
+        Column("created_by", gettext("新建的人")), Column("used_at", gettext("最近使用"), "time", 18),
+        Column("expires_at", gettext("有效期到"), "time", 18), Column("revoked_at", gettext("停用时间"), "time", 18),
+    ]  # fmt: skip
+    told = [
+        {
+            **row,
+            "mode_word": word("key_mode", row["mode"]),
+            "told": "、".join(word("key_scope", scope) for scope in row["scopes"]),
+        }
+        for row in rows
+    ]
+    return sheet_response(gettext("接口密钥"), columns, told, [gettext(KEYS_BASIS)])
 
 
 def _keys_shown(made: dict[str, Any] | None) -> str:
-    rows = keys.list_keys(db.session(), current_actor())
-    return page("portal/keys.html", rows=rows, made=made, at=now(), scopes=list(Scope), modes=list(KeyMode))
+    rows = _keys_found()
+    return page(
+        "portal/keys.html", rows=page_of(rows), made=made, at=now(), scopes=list(Scope), modes=list(KeyMode)
+    )
 
 
 @blp.route("/portal/keys/<uuid:key_id>/revoke", methods=["GET", "POST"])

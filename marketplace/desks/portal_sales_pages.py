@@ -23,7 +23,8 @@ from marketplace.web.forms import Shown, form, posted, read_form, read_query, up
 from marketplace.web.language import N_, translated
 from marketplace.web.pages import moment, page
 from marketplace.web.schemas import InSchema, integer
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
+from marketplace.web.sorting import sorted_rows
 from marketplace.web.words import word
 from marketplace.workbooks import CONTENT_TYPE
 
@@ -73,7 +74,7 @@ class ConfirmIn(InSchema):
 def sales() -> Shown:
     """Every version of the channel's reports, to look through and take away as a table."""
     wish = read_query(SalesArgs())
-    sheet = request.args.get("format") == "xlsx"
+    sheet = wants_sheet()
     found = sales_views.list_reports(
         db.session(), current_actor(), limit=MAX_ROWS if sheet else 24, sort=request.args.get("sort"), **wish
     )
@@ -91,7 +92,8 @@ def report(report_id: UUID) -> Shown:
     """One version of a day, lot by lot."""
     row = sales_views.own_report(db.session(), current_actor(), report_id)
     row["kind"] = _kind(row)
-    if request.args.get("format") == "xlsx":
+    row["lines"] = sorted_rows(row["lines"], "name", "quantity", "unit_price_fen", "amount_fen")
+    if wants_sheet():
         return _sheet(f"{gettext('门店销售')} {row['business_day']} {row['version']}", LINES, row["lines"])
     return page("portal/sales_report.html", row=row)
 

@@ -20,8 +20,8 @@ from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, read_query
 from marketplace.web.language import N_, translated
 from marketplace.web.pages import moment, page
-from marketplace.web.sheets import Column, sheet_response
-from marketplace.web.sorting import sorted_rows
+from marketplace.web.sheets import Column, sheet_response, wants_sheet
+from marketplace.web.sorting import found_rows, page_of, sorted_rows
 from marketplace.web.words import word
 
 blp = Blueprint("portal_stock", __name__)
@@ -45,15 +45,16 @@ COLUMNS = (
 def stock() -> Shown:
     """What sellers have sent and the shop has not taken over, and what stands in the shop by lot."""
     session, actor = db.session(), current_actor()
-    rows = sorted_rows(
-        consignment_views.shop_stock(session, actor), "name", "quantity", "best_before", "seller.name"
+    found = found_rows(
+        consignment_views.shop_stock(session, actor), "name", "trace_code", "seller.name", "shop.name"
     )
-    if request.args.get("format") == "xlsx":
+    rows = sorted_rows(found, "name", "quantity", "best_before", "seller.name")
+    if wants_sheet():
         return _sheet(rows)
     on_the_way = consignment_views.list_consignments(
         session, actor, state=ConsignmentState.SENT.value, limit=100
     )
-    return page("portal/stock.html", rows=rows, on_the_way=on_the_way["items"], day=today())
+    return page("portal/stock.html", rows=page_of(rows), on_the_way=on_the_way["items"], day=today())
 
 
 def _sheet(rows: list[dict[str, object]]) -> Response:
@@ -71,7 +72,7 @@ def _sheet(rows: list[dict[str, object]]) -> Response:
 def consignments() -> Shown:
     """Every consignment that came to the channel, newest first."""
     wish, actor = read_query(ConsignmentFilter()), current_actor()
-    if request.args.get("format") == "xlsx":
+    if wants_sheet():
         return consignments_sheet(actor, wish["state"])
     found = consignment_views.list_consignments(
         db.session(), actor, **wish | {"limit": 24, "sort": request.args.get("sort")}

@@ -91,11 +91,25 @@ def _shape(actor: Actor) -> Any:
     return shape
 
 
+def found_by(q: str | None) -> sa.ColumnElement[bool]:
+    """Purchases with what was typed in their number, a product's name, or the name of the buyer or a seller."""
+    if not q:
+        return sa.true()
+    goods = sa.exists().where(
+        OrderLine.purchase_id == Purchase.id, OrderLine.product_name.icontains(q, autoescape=True)
+    )
+    named = Organisation.name.icontains(q, autoescape=True)
+    seller = sa.exists().where(Order.purchase_id == Purchase.id, Organisation.id == Order.seller_id, named)
+    buyer = sa.exists().where(Organisation.id == Purchase.buyer_id, named)
+    return sa.or_(Purchase.number.icontains(q, autoescape=True), goods, seller, buyer)
+
+
 def list_purchases(
     session: Session,
     actor: Actor,
     *,
     tab: str,
+    q: str | None = None,
     sort: str | None = None,
     limit: int = 24,
     after: str | None = None,
@@ -104,7 +118,7 @@ def list_purchases(
     newest: Key = (Purchase.__table__.c.id, True)
     column = SORTS.get((sort or "").removeprefix("-"))
     keys = [newest] if column is None else [(column, (sort or "").startswith("-")), newest]
-    statement = _statement().where(purchase_scope(actor))
+    statement = _statement().where(purchase_scope(actor), found_by(q))
     if tab in TABS:
         statement = statement.where(Purchase.state.in_(TABS[tab]))
     return paginate(session, statement, keys, limit=limit, after=after, shape=_shape(actor))
@@ -122,12 +136,19 @@ def to_decide(session: Session, actor: Actor) -> list[dict[str, Any]]:
 
 
 def page_to_decide(
-    session: Session, actor: Actor, *, sort: str | None = None, limit: int = 24, after: str | None = None
+    session: Session,
+    actor: Actor,
+    *,
+    q: str | None = None,
+    sort: str | None = None,
+    limit: int = 24,
+    after: str | None = None,
 ) -> dict[str, Any]:
     """One page of the same, by one of `DECIDE_SORTS` or, as a manager works, by the end of the hold; one query."""
     newest: Key = (Purchase.__table__.c.id, False)
     column = DECIDE_SORTS.get((sort or "").removeprefix("-"), DECIDE_SORTS["hold"])
-    statement = _statement().where(decidable(actor), Purchase.state == PurchaseState.AWAITING_APPROVAL)
+    waits = Purchase.state == PurchaseState.AWAITING_APPROVAL
+    statement = _statement().where(decidable(actor), waits, found_by(q))
     keys = [(column, (sort or "").startswith("-")), newest]
     return paginate(session, statement, keys, limit=limit, after=after, shape=_shape(actor))
 

@@ -14,13 +14,13 @@ from marketplace.catalog import photos, queries, service
 from marketplace.catalog.states import ProductState
 from marketplace.database import db
 from marketplace.desks import recognition_views as views
-from marketplace.desks.offices_pages import blp, wants_sheet
+from marketplace.desks.offices_pages import blp
 from marketplace.unit_of_work import retrying
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, read_query
 from marketplace.web.pages import page
 from marketplace.web.schemas import InSchema, ReasonIn
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
 from marketplace.web.words import word
 
 blueprints: list[Any] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 from flask_babel import gettext
 from marshmallow import fields, validate
 
@@ -17,6 +17,16 @@ from marketplace.desks import charts
 from marketplace.desks import regulating_views as views
 from marketplace.desks.money_files_pages import keep_file, kept_file
 from marketplace.desks.offices_views import counties
+from marketplace.desks.origins_sheet_pages import SORTS as ORIGIN_SORTS
+from marketplace.desks.origins_sheet_pages import origins_sheet
+from marketplace.desks.regulating_sheet_pages import (
+    RATE_SORTS,
+    held_sheet,
+    lot_sheet,
+    named,
+    rate_sheet,
+    sample_sheet,
+)
 from marketplace.desks.regulating_views import GOAL_BP, RateBy
 from marketplace.desks.selling_forms_pages import reason_text
 from marketplace.documents.models import DocumentKind
@@ -28,8 +38,8 @@ from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, read_query
 from marketplace.web.pages import page, percent
 from marketplace.web.schemas import InSchema, ReasonIn
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
-from marketplace.web.words import word
+from marketplace.web.sheets import MAX_ROWS, wants_sheet
+from marketplace.web.sorting import page_of, sorted_rows
 
 blp = Blueprint("regulating", __name__)
 blueprints = [blp]
@@ -57,24 +67,25 @@ class LotArgs(InSchema):
     after = fields.String(load_default=None, validate=validate.Length(1, 2000))
 
 
-def _wants_sheet() -> bool:
-    return request.args.get("format") == "xlsx"
-
-
 @blp.route("/regulate", methods=["GET"], endpoint="today")
 @requires(Permission.LOT_HOLD)
 def first_page() -> Shown:
     """What the regulator sees first: the pass rate of the year, failed samples, lots off sale."""
     session, actor = db.session(), current_actor()
     wishes = read_query(RateArgs())
+    held = sorted_rows(views.lots_off_sale(session, actor, MAX_ROWS), "product", "seller", "since")
+    if wants_sheet() and request.args.get("list") == "held":
+        return held_sheet(held)
     rates = views.pass_rates(session, actor, **wishes)
+    if wants_sheet():
+        return rate_sheet(rates, **wishes)
     return page(
         "regulating/today.html",
-        rates=rates,
+        rates={**rates, "rows": sorted_rows(rates["rows"], *RATE_SORTS)},
         bars=_bars(rates["rows"], rates["total"], wishes["by"]),
         failed=views.samples(session, actor, year=wishes["year"], passed=False, limit=5)["items"],
         named=named,
-        held=views.lots_off_sale(session, actor),
+        held=page_of(held),
         counts=queries.count_lots(session, actor),
         goal=GOAL_BP,
         **wishes,
@@ -102,11 +113,6 @@ def _bars(rows: list[dict[str, Any]], total: dict[str, Any], by: RateBy) -> Any:
     return charts.bars(drawn, finding, mark_bp=GOAL_BP)
 
 
-def named(row: dict[str, Any], by: RateBy) -> str:
-    """The name of a row of pass rates; samples of no lot have none."""
-    return str(row["name"] or gettext("没挂批次的任务抽检"))
-
-
 @blp.route("/regulate/inspections", methods=["GET"])
 @requires(Permission.INSPECTION_RECORD, Permission.PRODUCT_RECOGNISE)
 def inspections() -> Shown:
@@ -114,14 +120,16 @@ def inspections() -> Shown:
     wishes = read_query(SampleArgs())
     by = wishes.pop("by")
     session, actor = db.session(), current_actor()
-    if _wants_sheet():
-        listed = views.samples(session, actor, **{**wishes, "after": None}, limit=MAX_ROWS)
-        return _sample_sheet(listed["items"], wishes["year"])
     rates = views.pass_rates(session, actor, year=wishes["year"], by=by)
+    if wants_sheet() and request.args.get("list") == "rates":
+        return rate_sheet(rates, wishes["year"], by)
+    if wants_sheet():
+        listed = views.samples(session, actor, **{**wishes, "after": None}, limit=MAX_ROWS)
+        return sample_sheet(listed["items"], wishes["year"])
     return page(
         "regulating/inspections.html",
         list=views.samples(session, actor, **wishes),
-        rates=rates,
+        rates={**rates, "rows": sorted_rows(rates["rows"], *RATE_SORTS)},
         bars=_bars(rates["rows"], rates["total"], by),
         by=by,
         named=named,
@@ -132,37 +140,15 @@ def inspections() -> Shown:
     )
 
 
-def _sample_sheet(rows: list[dict[str, Any]], year: int) -> Response:
-    columns = [
-        Column("sampled_on", gettext("抽样日"), "day"), Column("product_name", gettext("产品"), width=24),
-        Column("county", gettext("产地县")), Column("seller", gettext("供应商"), width=32),
-        Column("trace_code", gettext("追溯码"), width=24), Column("campaign", gettext("任务"), width=24),
-        Column("sample_number", gettext("样品编号"), width=38), Column("said", gettext("结论")),
-        Column("read", gettext("检测项"), width=60),
-    ]  # fmt: skip
-    told = [
-        {
-            **row,
-            "said": gettext("合格") if row["passed"] else gettext("不合格"),
-            "read": "；".join(
-                f"{i['name']} {i['value']}{i.get('unit', '')}（{i.get('limit', '—')}）" for i in row["items"]
-            ),
-        }
-        for row in rows
-    ]
-    basis = [gettext("按抽样日在%(year)s年；检测项括号内是限量", year=year)]
-    return sheet_response(gettext("%(year)s年抽检", year=year), columns, told, basis)
-
-
 @blp.route("/regulate/lots", methods=["GET"])
 @requires(Permission.LOT_HOLD)
 def lots() -> Shown:
     """All lots of the regulator's counties, found by code, product or seller."""
     wishes = read_query(LotArgs())
     session, actor = db.session(), current_actor()
-    if _wants_sheet():
+    if wants_sheet():
         listed = queries.list_lots(session, actor, **{**wishes, "after": None}, limit=MAX_ROWS)
-        return _lot_sheet(listed["items"])
+        return lot_sheet(listed["items"])
     return page(
         "regulating/lots.html",
         list=queries.list_lots(session, actor, **wishes),
@@ -172,19 +158,9 @@ def lots() -> Shown:
     )
 
 
-def _lot_sheet(rows: list[dict[str, Any]]) -> Response:
-    columns = [
-        Column("trace_code", gettext("追溯码"), width=24), Column("product.name", gettext("产品"), width=24),
-        Column("seller.name", gettext("供应商"), width=32), Column("quantity", gettext("数量（件）"), "count"),
-        Column("on_hand", gettext("在库（件）"), "count"), Column("harvested_on", gettext("采收日"), "day"),
-        Column("best_before", gettext("食用期至"), "day"), Column("said", gettext("状态")),
-    ]  # fmt: skip
-    told = [{**row, "said": word("lot_state", row["state"])} for row in rows]
-    return sheet_response(gettext("批次"), columns, told, [gettext("在库含已留给订单的件数")])
-
-
 def _lot(lot_id: UUID, act: str | None) -> str:
     view = queries.lot_view(db.session(), current_actor(), lot_id)
+    view["origins"] = sorted_rows(view["origins"], *ORIGIN_SORTS)
     return page(
         "regulating/lot.html",
         lot=view,
@@ -208,7 +184,9 @@ def _typed_rows() -> int:
 @blp.route("/regulate/lots/<uuid:lot_id>", methods=["GET"])
 @requires(Permission.LOT_HOLD)
 def lot(lot_id: UUID) -> Shown:
-    """A lot with its papers, samples, holds and origins."""
+    """A lot with its papers, samples, holds and origins; `format=xlsx` gives the plots."""
+    if wants_sheet():
+        return origins_sheet(queries.lot_view(db.session(), current_actor(), lot_id), paid=False)
     return _lot(lot_id, None)
 
 

@@ -141,7 +141,7 @@ def pass_rates(session: Session, actor: Actor, *, year: int, by: RateBy) -> dict
     }
 
 
-def lots_off_sale(session: Session, actor: Actor, limit: int = 20) -> Sequence[dict[str, Any]]:
+def lots_off_sale(session: Session, actor: Actor, limit: int) -> Sequence[dict[str, Any]]:
     """Lots that are held now, the longest held first, each with the first open cause."""
     actor.require(Permission.LOT_HOLD)
     rows = session.execute(

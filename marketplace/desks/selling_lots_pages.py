@@ -14,6 +14,8 @@ from marketplace.actors import Permission
 from marketplace.catalog.models import LotState
 from marketplace.database import db
 from marketplace.desks import selling_lots_views as views
+from marketplace.desks.origins_sheet_pages import SORTS as ORIGIN_SORTS
+from marketplace.desks.origins_sheet_pages import origins_sheet
 from marketplace.desks.selling_forms_pages import filed_document, reason_text, row_wanted, rows_shown
 from marketplace.desks.selling_pages import blp, moves
 from marketplace.trace import growers as grower_queries
@@ -37,7 +39,8 @@ from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, read_query
 from marketplace.web.pages import page
 from marketplace.web.schemas import PageArgs, ReasonIn
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
+from marketplace.web.sorting import sorted_rows
 from marketplace.web.words import WORDS, word
 
 blueprints: list[Blueprint] = []  # the routes stand on the blueprint of selling_pages
@@ -127,12 +130,33 @@ def new_lot() -> Shown:
 @blp.route("/sell/lots/<uuid:lot_id>", methods=["GET"])
 @requires(Permission.LOT_EDIT)
 def lot(lot_id: UUID) -> Shown:
-    """One lot: what is to be done for it, its papers, its stock, its code."""
+    """One lot: what is to be done for it, its papers, its stock, its code; as files its plots, or all its movements."""
+    if wants_sheet():
+        view = queries.lot_view(db.session(), current_actor(), lot_id)
+        return _movement_sheet(view) if request.args.get("list") == "moves" else origins_sheet(view)
     return _lot_page("selling/lot.html", lot_id)
+
+
+def _movement_sheet(lot: dict[str, Any]) -> Response:
+    columns = [
+        Column("moved_at", gettext("时间"), "time", 18), Column("said", gettext("什么事"), width=24),
+        Column("place", gettext("库存点"), width=24), Column("on_hand_delta", gettext("在库变动（件）"), "count"),
+        Column("reserved_delta", gettext("保留变动（件）"), "count"), Column("number", gettext("订单号"), width=20),
+        Column("reason", gettext("说明"), width=40),
+    ]  # fmt: skip
+    moved = views.movements(db.session(), lot["id"], limit=MAX_ROWS)
+    rows = [{**row, "said": word("movement_kind", row["kind"])} for row in moved]
+    basis = [
+        f"{lot['product']['name']} {lot['product']['spec']} {lot['trace_code']}",
+        gettext("口径：这一批全部库存变动，新的在上；在库变动之和就是在库件数"),
+    ]
+    return sheet_response(f"{gettext('库存变动')} {lot['trace_code'][:5]}", columns, rows, basis)
 
 
 def _lot_page(template: str, lot_id: UUID, **values: Any) -> str:
     view = views.lot_page(db.session(), current_actor(), lot_id)
+    view["origins"] = sorted_rows(view["origins"], *ORIGIN_SORTS)
+    view["movements"] = sorted_rows(view["movements"], "moved_at", "on_hand_delta", "reserved_delta")
     code = segno.make_qr(code_address(view["trace_code"]), error="m")
     return page(
         template,

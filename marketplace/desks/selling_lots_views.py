@@ -142,7 +142,7 @@ def lot_page(session: Session, actor: Actor, lot_id: UUID) -> dict[str, Any]:
     return {**lot, "proofs": list(proofs or ()), "movements": movements(session, lot_id)}
 
 
-def movements(session: Session, lot_id: UUID) -> list[dict[str, Any]]:
+def movements(session: Session, lot_id: UUID, limit: int = MOVEMENTS_SHOWN) -> list[dict[str, Any]]:
     """The newest movements of a lot's stock, with the number of the order that each serves."""
     rows = session.execute(
         sa.select(
@@ -155,7 +155,7 @@ def movements(session: Session, lot_id: UUID) -> list[dict[str, Any]]:
         .outerjoin(Order, Order.id == StockMovement.order_id)
         .where(Stock.lot_id == lot_id)
         .order_by(StockMovement.id.desc())
-        .limit(MOVEMENTS_SHOWN)
+        .limit(limit)
     )
     return [dict(row) for row in rows.mappings()]
 

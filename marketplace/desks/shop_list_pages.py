@@ -29,6 +29,7 @@ NAMES = (
     "q", "category", "county", "certification", "seller", "eligible", "available", "min_price", "max_price",
     "deliver_on", "sort",
 )  # fmt: skip
+LOTS_BASIS = N_("口径：已放行、没有过期、还没留给订单的件数。")
 SELLERS_BASIS = N_(
     "口径：有已认定产品在架的供应商；批次为已放行、未召回的批次。没有准入的供应商可以供货，但不计入预留份额。"
 )
@@ -179,3 +180,25 @@ def sheet(items: Iterable[dict[str, Any]], conditions: list[Tag]) -> Response:
         ),
     ]
     return sheet_response(title, columns, rows, basis)
+
+
+def lots_sheet(product: Mapping[str, Any], notes: Mapping[str, Mapping[str, Any]]) -> Response:
+    """A product's lots on sale as its page lists them; `notes` has their places and samples by trace code."""
+    columns = [
+        Column("trace_code", gettext("追溯码"), width=26), Column("harvested_on", gettext("采收日"), "day"),
+        Column("place", gettext("产地"), width=24), Column("sample", gettext("抽检")),
+        Column("best_before", gettext("食用期至"), "day"), Column("quantity", gettext("可供件数"), "count"),
+        Column("unit", gettext("单位"), width=8),
+    ]  # fmt: skip
+    samples = {True: gettext("合格"), False: gettext("不合格"), None: gettext("没有单独抽检")}
+    rows = [
+        {
+            **lot,
+            "place": notes.get(lot["trace_code"], {}).get("place"),
+            "sample": samples[notes.get(lot["trace_code"], {}).get("passed")],
+            "unit": product["pack"]["unit"],
+        }
+        for lot in product["lots"]
+    ]
+    title = f"{product['name']} {product['spec']}"
+    return sheet_response(title, columns, rows, [translated(LOTS_BASIS), long_day(today())])

@@ -25,7 +25,15 @@ from marketplace.desks import heads, shop_facets
 from marketplace.desks import shop_house_views as house
 from marketplace.desks import shop_views as views
 from marketplace.desks.policy_text_pages import policy_text
-from marketplace.desks.shop_list_pages import SELLERS_BASIS, ignored_text, sellers_sheet, sheet, tags, wish
+from marketplace.desks.shop_list_pages import (
+    SELLERS_BASIS,
+    ignored_text,
+    lots_sheet,
+    sellers_sheet,
+    sheet,
+    tags,
+    wish,
+)
 from marketplace.desks.signs import sign_of
 from marketplace.desks.sources import public_source
 from marketplace.errors import RuleViolation
@@ -35,7 +43,8 @@ from marketplace.web.edge import current_actor, public
 from marketplace.web.forms import Shown, form, posted, uploaded
 from marketplace.web.language import translated
 from marketplace.web.pages import page
-from marketplace.web.sheets import MAX_ROWS
+from marketplace.web.sheets import MAX_ROWS, wants_sheet
+from marketplace.web.sorting import found_rows, page_of, sorted_rows
 
 blp = Blueprint("shop", __name__)
 # What the helper 按人数算 asks, and how much of it at most.
@@ -45,6 +54,7 @@ blueprints = [blp]
 FIGURES_SECONDS = 60.0
 FACETS_SECONDS = 5.0
 _LISTED = 24
+SELLERS_SHOWN = 100
 _PICTURED = 6
 _SEPARATORS = re.compile(r"[\s\-\u2010-\u2014\u2212\uff0d]")
 
@@ -98,7 +108,7 @@ def catalogue() -> Shown:
     wished, session = wish(), db.session()
     facets = shop_facets.facets(session, wished.filters, _groups(wished.filters))
     conditions = tags(wished, facets)
-    if request.args.get("format") == "xlsx":
+    if wants_sheet():
         everything = listing.list_products(session, wished.filters, limit=MAX_ROWS)
         return sheet(everything["items"], conditions)
     found = listing.list_products(session, wished.filters, after=wished.after)
@@ -155,13 +165,16 @@ def _place(place: dict[str, Any]) -> dict[str, str]:
 
 @blp.route("/products/<uuid:product_id>")
 @public
-def product(product_id: UUID) -> str:
-    """A product with its ladder, its lots on sale and whether it counts; a word where one was taken down."""
+def product(product_id: UUID) -> Shown:
+    """A product with its ladder, its lots on sale (`format=xlsx`) and whether it counts; a word where it was taken down."""
     session, until = db.session(), _delivery_day()
     gone = views.withdrawn(session, product_id)
     if gone is not None:
         return page("shop/gone.html", product=gone, sign=sign_of(gone["category_code"], gone["family"]))
     found = queries.product_view(session, product_id, until)
+    found["lots"] = sorted_rows(found["lots"], "harvested_on", "best_before", "quantity")
+    if wants_sheet():
+        return lots_sheet(found, views.lot_notes(session, [lot["trace_code"] for lot in found["lots"]]))
     brief = views.lots_in_brief(session, [product_id], until or today())
     pairs = [[step["min_quantity"], step["price_fen"]] for step in found["price_ladder"]]
     table = {name: request.args.get(name, "").strip() for name in TABLE}
@@ -230,12 +243,14 @@ def _ladder(found: dict[str, Any]) -> list[dict[str, Any]]:
 def sellers() -> Shown:
     """Sellers with goods on the shelf, by county; `format=xlsx` gives them as a file."""
     session = db.session()
-    found = house.sellers(session)
-    if request.args.get("format") == "xlsx":
+    whole = house.sellers(session)
+    found = sorted_rows(found_rows(whole, "name", "families"), "name", "products", "lots", "admitted_on")
+    if wants_sheet():
         return sellers_sheet(found)
     return page(
         "shop/sellers.html",
-        sellers=found,
+        sellers=page_of(found, limit=SELLERS_SHOWN),
+        many=len(found),
         counties=house.counties(session, today().year),
         told=translated(SELLERS_BASIS),
     )

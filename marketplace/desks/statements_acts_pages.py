@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from flask import Blueprint, request
+from flask import Blueprint
 from flask_babel import gettext
 
 from marketplace.actors import Permission
@@ -17,7 +17,8 @@ from marketplace.unit_of_work import retrying
 from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, read_query
 from marketplace.web.pages import page
-from marketplace.web.sheets import MAX_ROWS
+from marketplace.web.sheets import MAX_ROWS, wants_sheet
+from marketplace.web.sorting import sorted_rows
 
 blueprints: list[Blueprint] = []
 
@@ -30,7 +31,7 @@ def add_reading(blp: Blueprint, permission: Permission, base: str = "", *, daily
     def listed() -> Shown:
         """Statements that one may see, one for each channel, seller and period."""
         wish = read_query(statements_sheet_pages.StatementArgs())
-        sheet = request.args.get("format") == "xlsx"
+        sheet = wants_sheet()
         limit = MAX_ROWS if sheet else 24
         found = statement_views.list_statements(db.session(), current_actor(), limit=limit, **wish)
         if sheet:
@@ -43,8 +44,9 @@ def add_reading(blp: Blueprint, permission: Permission, base: str = "", *, daily
     def one(statement_id: UUID) -> Shown:
         """One statement: its lines, what is disputed, whose turn it is."""
         view = statements_sheet_pages.one(db.session(), current_actor(), statement_id)
-        if request.args.get("format") == "xlsx":
+        if wants_sheet():
             return statements_sheet_pages.lines_sheet(view)
+        view["lines"] = sorted_rows(view["lines"], "position", "name", "day", "quantity", "amount_fen")
         return page("statements/one.html", row=view, slip=file_view(view["document_id"]))
 
 

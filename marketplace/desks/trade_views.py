@@ -151,9 +151,20 @@ def orders_where(
     return _dressed(session, actor, rows)
 
 
-def open_orders(session: Session, actor: Actor) -> list[dict[str, Any]]:
+def found_by(q: str | None) -> sa.ColumnElement[bool]:
+    """Orders with what was typed in their number, a product's name, or the name of one of the two sides."""
+    if not q:
+        return sa.true()
+    goods = sa.exists().where(
+        OrderLine.order_id == Order.id, OrderLine.product_name.icontains(q, autoescape=True)
+    )
+    named = (column.icontains(q, autoescape=True) for column in (Order.number, _Buyer.name, _Seller.name))
+    return sa.or_(*named, goods)
+
+
+def open_orders(session: Session, actor: Actor, q: str | None = None) -> list[dict[str, Any]]:
     """Of an organisation: its open orders by deadline, late ones first, those without a day last."""
-    found = [o for o in orders_where(session, actor, OPEN) if o["open"]]
+    found = [o for o in orders_where(session, actor, OPEN, found_by(q)) if o["open"]]
     return sorted(found, key=by_deadline)
 
 

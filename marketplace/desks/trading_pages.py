@@ -12,6 +12,8 @@ from marketplace.actors import Permission, Role
 from marketplace.clock import now, today
 from marketplace.database import db
 from marketplace.desks import order_views, trade_views
+from marketplace.desks.order_sheet_pages import SORTS as LINE_SORTS
+from marketplace.desks.order_sheet_pages import lines_sheet
 from marketplace.orders import fulfilment
 from marketplace.trace.codes import shown as in_fives
 from marketplace.unit_of_work import retrying
@@ -20,7 +22,8 @@ from marketplace.web.forms import Shown, done, form, page_once, posted, read_for
 from marketplace.web.language import N_, translated
 from marketplace.web.pages import days_text, moment, page
 from marketplace.web.schemas import ReasonIn
-from marketplace.web.sheets import MAX_ROWS, Column, sheet_response
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
+from marketplace.web.sorting import page_of, sorted_rows, typed
 from marketplace.web.words import word
 
 blp = Blueprint("trading", __name__)
@@ -51,12 +54,12 @@ def orders() -> Shown:
     actor, session = current_actor(), db.session()
     tab = request.args.get("tab", "open")
     tab = tab if tab in TABS else "open"
-    sheet = request.args.get("format") == "xlsx"
+    sheet = wants_sheet()
     if actor.role in SIDES and tab != "done":
-        listed = trade_views.open_orders(session, actor)
-        counts = {"open": len(listed), "mine": sum(o["step"].mine for o in listed)}
-        counts["theirs"] = counts["open"] - counts["mine"]
-        counts["done"] = trade_views.count_done(session, actor)
+        listed = trade_views.open_orders(session, actor, typed())
+        counts: dict[str, int | None] = {"open": len(listed), "mine": sum(o["step"].mine for o in listed)}
+        counts["theirs"] = len(listed) - sum(o["step"].mine for o in listed)
+        counts["done"] = None if typed() else trade_views.count_done(session, actor)
         waits, owes = request.args.get("waits"), request.args.get("owes")
         items = _sorted(
             [
@@ -67,7 +70,7 @@ def orders() -> Shown:
                 and (owes is None or (str(o["buyer"]["id"]) == owes and o["owed_fen"] > 0))
             ]
         )
-        found: dict[str, Any] = {"items": items, "next": None}
+        found: dict[str, Any] = {"items": items, "next": None} if sheet else page_of(items)
     else:
         condition = trade_views.DONE if tab == "done" else trade_views.OPEN
         limit = MAX_ROWS if sheet else 24
@@ -75,6 +78,7 @@ def orders() -> Shown:
             session,
             actor,
             condition,
+            trade_views.found_by(typed()),
             sort=request.args.get("sort"),
             limit=limit,
             after=request.args.get("after"),
@@ -128,8 +132,11 @@ def counting_words(standing: dict[str, Any]) -> str:
 @blp.route("/orders/<uuid:order_id>", methods=["GET"])
 @requires(Permission.ORDER_READ)
 def order(order_id: UUID) -> Shown:
-    """One order, the same page for every side; what may be done differs."""
+    """One order, the same page for every side; what may be done differs. `format=xlsx` gives its lines."""
     found = order_views.order_page(db.session(), current_actor(), order_id, today())
+    if wants_sheet():
+        return lines_sheet(gettext("订单%(number)s", number=found["number"]), [found])
+    found["view"]["lines"] = sorted_rows(found["view"]["lines"], *LINE_SORTS)
     return page("trading/order.html", order=found, message=message_of(found))
 
 

@@ -70,6 +70,8 @@ def newest_events(
     actor: Actor,
     *,
     before: int | None = None,
+    after: int | None = None,
+    oldest_first: bool = False,
     kind: str | None = None,
     subject_type: str | None = None,
     subject_id: UUID | None = None,
@@ -77,12 +79,16 @@ def newest_events(
 ) -> dict[str, Any]:
     """The facts that `events` feeds, the newest first and below `before`; of one kind or one subject.
 
-    {"items": […], "next": the lowest seq of the page, or None}.
+    Or the oldest first and above `after`. {"items": […], "next": the last seq of the page, or None}.
     """
     actor.require(Permission.JOURNAL_READ)
     statement = newest_statement(
         actor, before=before, kind=kind, subject_type=subject_type, subject_id=subject_id
     )
+    if after is not None:
+        statement = statement.where(Seal.seq > after)
+    if oldest_first:
+        statement = statement.order_by(None).order_by(Seal.seq)
     rows = session.execute(statement.limit(limit + 1)).all()
     items = [{**_event(row.seq, row.body), "door": row.door} for row in rows[:limit]]
     return {"items": items, "next": items[-1]["seq"] if len(rows) > limit else None}

@@ -106,7 +106,8 @@ def endpoint_exists(endpoint: str) -> bool:
 
 def here(**changes: object) -> str:
     """This page's address with some arguments changed; None takes one away. Paging starts again."""
-    arguments: dict[str, Any] = {k: v for k, v in request.args.to_dict(flat=False).items() if k != "after"}
+    given = request.args.to_dict(flat=False)
+    arguments: dict[str, Any] = {k: v for k, v in given.items() if not k.startswith(("after", "before"))}
     arguments.update(request.view_args or {})
     for name, value in changes.items():
         if value is None:

@@ -6,12 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from flask import Response
+from flask import Response, request
 
 from marketplace.workbooks import CONTENT_TYPE, workbook
 from marketplace.workbooks import Column as Column
 
 MAX_ROWS = 10_000
+
+
+def wants_sheet() -> bool:
+    """Whether this request asks for the list as a file (?format=xlsx)."""
+    return request.args.get("format") == "xlsx"
 
 
 def sheet_response(
