@@ -43,11 +43,20 @@ _DEFER = sa.text(
     "select procrastinate_defer_jobs_v1(array[row('default', 'notices.send', 0, null, null,"
     " cast(:args as jsonb), cast(:at as timestamptz))::procrastinate_job_to_defer_v1])"
 )
+_END = sa.text(
+    "update notice set done_at = :at from unnest(cast(:topics as text[]), cast(:subjects as uuid[])) as ended(topic, id)"
+    " where notice.topic = ended.topic and notice.subject_id = ended.id and notice.done_at is null"
+)
+_TABLES: dict[str, Any] = {
+    "purchase": Purchase, "order": Order, "invoice": Invoice, "payment": Payment, "product": Product,
+    "lot": Lot, "declaration": Declaration, "organisation": Organisation,
+    "webhook": WebhookEndpoint, "consignment": Consignment, "statement": Statement, "user": User,
+}  # fmt: skip
 _SHIPPED = {OrderState.SHIPPED, OrderState.PART_ACCEPTED, OrderState.ACCEPTED, OrderState.REFUSED}
 
 
-def follow(*, webhook: bool = False) -> int:
-    """Look at the next sealed facts; returns how many. `webhook`: whether the installation has one."""
+def follow(*, webhook: bool = False, most: int = BATCH) -> int:
+    """Look at the next sealed facts, `most` at once; returns how many. `webhook`: whether the installation has one."""
     with housekeeping(TABLES) as session:
         if not session.execute(_LOCK).scalar_one():
             return 0
@@ -60,74 +69,129 @@ def follow(*, webhook: bool = False) -> int:
             .join(Fact, Fact.id == Seal.fact_id)
             .where(Seal.seq > cursor.seq)
             .order_by(Seal.seq)
-            .limit(BATCH)
+            .limit(most)
         ).all()
-        for row in rows:
-            if row.kind in KINDS:
-                _take(session, row, webhook)
+        told = [(row, json.loads(row.body)["data"]) for row in rows if row.kind in KINDS]
+        batch = _Batch(session, told, webhook)
+        for row, data in told:
+            _take(batch, row, data)
+        batch.write()
         if rows:
             cursor.seq = rows[-1].seq
         return len(rows)
 
 
-def _take(session: Session, row: Any, webhook: bool) -> None:
-    data = json.loads(row.body)["data"]
-    known = _Subject(session, row, data)
+def _take(batch: _Batch, row: Any, data: dict[str, Any]) -> None:
+    known = _Subject(batch.session, row, data)
     for step in STEPS[row.kind]:
         if not holds(step.when, known.data):
             continue
         if isinstance(step, Close):
-            ids = known.order_ids() if step.each_order else [row.subject_id]
-            session.execute(
-                sa.update(Notice)
-                .where(Notice.topic == step.topic, Notice.subject_id.in_(ids), Notice.done_at.is_(None))
-                .values(done_at=now())
-            )
+            batch.close(step.topic, _order_ids(known.data) if step.each_order else [row.subject_id])
             continue
         for subject_type, subject_id in known.targets(step):
             for organisation_id in known.receivers(step, subject_id):
-                _open(session, row.seq, step, subject_type, subject_id, organisation_id, known, webhook)
+                batch.open(row.seq, step, subject_type, subject_id, organisation_id, known)
 
 
-def _open(
-    session: Session, seq: int, step: Raise, subject_type: str, subject_id: UUID, organisation_id: UUID | None,
-    known: _Subject, webhook: bool,
-) -> None:  # fmt: skip
-    same = sa.select(Notice.id).where(
-        Notice.topic == step.topic,
-        Notice.subject_id == subject_id,
-        Notice.organisation_id.is_not_distinct_from(organisation_id),
-        Notice.done_at.is_(None),
-        Notice.news.is_(False),
-    )
-    if not step.news and session.execute(same).first() is not None:
-        return
-    notice = Notice(
-        seq=seq,
-        topic=step.topic,
-        organisation_id=organisation_id,
-        permission=step.permission.value,
-        news=step.news,
-        subject_type=subject_type,
-        subject_id=subject_id,
-        facts=known.words(subject_id),
-        due_at=known.due(step.due, subject_id),
-        made_at=now(),
-        done_at=None,
-    )
-    session.add(notice)
-    session.flush()
-    sendings = [
-        NoticeSending(id=uuid7(), notice_id=notice.id, channel="email", user_id=user_id, made_at=now())
-        for user_id in _addressed(session, organisation_id, step.permission)
-    ]
-    if webhook:
-        sendings.append(NoticeSending(id=uuid7(), notice_id=notice.id, channel="webhook", made_at=now()))
-    at = notice.due_at if step.once_due else None
-    for sending in sendings:
-        session.add(sending)
-        session.flush()
-        session.execute(_DEFER, {"args": json.dumps({"sending_id": str(sending.id)}), "at": at})
+def _order_ids(data: dict[str, Any]) -> list[UUID]:
+    named = data.get("orders") or []
+    return [UUID(entry["order"]) if isinstance(entry, dict) else UUID(entry) for entry in named]
+
+
+class _Batch:
+    """What some hundred facts open and close, read and written together: one by one, the notice of a purchase would
+    cost the database and the worker as much as the purchase itself.
+    """
+
+    def __init__(self, session: Session, told: list[tuple[Any, dict[str, Any]]], webhook: bool) -> None:
+        self.session, self.webhook = session, webhook
+        self.at = now()
+        named = {UUID(text) for text in _named(told)}
+        # In the session's memory from here on: what is looked up by its id below is not asked for again.
+        self._kept = [
+            session.scalars(sa.select(table).where(table.id.in_(ids))).all()
+            for kind, table in _TABLES.items()
+            if (ids := {row.subject_id for row, _ in told if row.subject_type == kind} | (named if table is Order else set()))
+        ]  # fmt: skip
+        subjects = named | {row.subject_id for row, _ in told}
+        waits = sa.select(Notice.topic, Notice.subject_id, Notice.organisation_id).where(
+            Notice.subject_id.in_(subjects), Notice.done_at.is_(None), Notice.news.is_(False)
+        )
+        self._open = {tuple(row) for row in session.execute(waits)} if subjects else set()
+        self._ended: set[tuple[str, UUID]] = set()
+        self._made: list[tuple[Raise, Notice]] = []
+        self._addressed: dict[tuple[UUID | None, Permission], list[UUID]] = {}
+
+    def close(self, topic: str, subject_ids: list[UUID]) -> None:
+        ended = set(subject_ids)
+        self._ended.update((topic, subject_id) for subject_id in ended)
+        self._open = {wait for wait in self._open if wait[0] != topic or wait[1] not in ended}
+        for _, notice in self._made:
+            if notice.topic == topic and notice.subject_id in ended and notice.done_at is None:
+                notice.done_at = self.at
+
+    def open(
+        self, seq: int, step: Raise, subject_type: str, subject_id: UUID, organisation_id: UUID | None,
+        known: _Subject,
+    ) -> None:  # fmt: skip
+        """One notice, but for a wait that is open already."""
+        if not step.news:
+            wait = (step.topic, subject_id, organisation_id)
+            if wait in self._open:
+                return
+            self._open.add(wait)
+        notice = Notice(
+            seq=seq,
+            topic=step.topic,
+            organisation_id=organisation_id,
+            permission=step.permission.value,
+            news=step.news,
+            subject_type=subject_type,
+            subject_id=subject_id,
+            facts=known.words(subject_id),
+            due_at=known.due(step.due, subject_id),
+            made_at=self.at,
+            done_at=None,
+        )
+        self._made.append((step, notice))
+
+    def write(self) -> None:
+        """End the waits of before first: one that a fact ended may have been begun anew by a later one."""
+        if self._ended:
+            topics, subjects = zip(*sorted(self._ended), strict=True)
+            self.session.execute(
+                _END, {"topics": list(topics), "subjects": list(map(str, subjects)), "at": self.at}
+            )
+        self.session.add_all(notice for _, notice in self._made)
+        self.session.flush()
+        for step, notice in self._made:
+            for sending in self._sendings(step, notice):
+                self.session.add(sending)
+                self.session.flush()
+                at = notice.due_at if step.once_due else None
+                self.session.execute(_DEFER, {"args": json.dumps({"sending_id": str(sending.id)}), "at": at})
+
+    def _sendings(self, step: Raise, notice: Notice) -> list[NoticeSending]:
+        key = (notice.organisation_id, step.permission)
+        if key not in self._addressed:
+            self._addressed[key] = list(_addressed(self.session, *key))
+        sendings = [
+            NoticeSending(id=uuid7(), notice_id=notice.id, channel="email", user_id=user_id, made_at=self.at)
+            for user_id in self._addressed[key]
+        ]
+        if self.webhook:
+            sendings.append(
+                NoticeSending(id=uuid7(), notice_id=notice.id, channel="webhook", made_at=self.at)
+            )
+        return sendings
+
+
+def _named(told: list[tuple[Any, dict[str, Any]]]) -> Iterable[str]:
+    """The orders about each of which a fact may open or close something."""
+    for row, data in told:
+        if any(step.each_order for step in STEPS[row.kind]):
+            yield from map(str, _order_ids(data))
 
 
 def _addressed(session: Session, organisation_id: UUID | None, permission: Permission) -> Iterable[UUID]:
@@ -166,11 +230,7 @@ class _Subject:
         self.data = data
         self.orders: dict[UUID, Order] = {}
         self.thing: Any = None
-        table: Any = {
-            "purchase": Purchase, "order": Order, "invoice": Invoice, "payment": Payment, "product": Product,
-            "lot": Lot, "declaration": Declaration, "organisation": Organisation,
-            "webhook": WebhookEndpoint, "consignment": Consignment, "statement": Statement, "user": User,
-        }.get(row.subject_type)  # fmt: skip
+        table = _TABLES.get(row.subject_type)
         if table is not None:
             self.thing = session.get(table, row.subject_id)
         if isinstance(self.thing, Order):
@@ -181,17 +241,13 @@ class _Subject:
         elif isinstance(self.thing, Statement):
             self.data = {**data, **statement_waits(self.thing, data)}
 
-    def order_ids(self) -> list[UUID]:
-        named = self.data.get("orders") or []
-        return [UUID(entry["order"]) if isinstance(entry, dict) else UUID(entry) for entry in named]
-
     def targets(self, step: Raise) -> list[tuple[str, UUID]]:
         """What the notice is about: the fact's subject, or each order that it names."""
         if not step.each_order:
             return [(self.row.subject_type, self.row.subject_id)]
-        found = self.session.scalars(sa.select(Order).where(Order.id.in_(self.order_ids()))).all()
-        self.orders.update({order.id: order for order in found})
-        return [("order", order.id) for order in found]
+        found = [self.session.get(Order, order_id) for order_id in sorted(_order_ids(self.data))]
+        self.orders.update({order.id: order for order in found if order is not None})
+        return [("order", order.id) for order in found if order is not None]
 
     def receivers(self, step: Raise, subject_id: UUID) -> list[UUID | None]:
         thing = self.orders.get(subject_id, self.thing)
@@ -216,7 +272,7 @@ class _Subject:
             case To.HURT_BUYERS:
                 buyers = self.session.scalars(
                     sa.select(Order.buyer_id)
-                    .where(Order.id.in_(self.order_ids()))
+                    .where(Order.id.in_(_order_ids(self.data)))
                     .distinct()
                     .order_by(Order.buyer_id)
                 )

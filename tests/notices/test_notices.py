@@ -197,6 +197,42 @@ def test_two_followers_at_once_tell_everything_once(
         assert told == (1,)
 
 
+def test_facts_that_are_told_together_leave_what_one_after_the_other_leaves(
+    app: Flask, sign_in: SignIn, owner: psycopg.Connection
+) -> None:
+    teller = Teller(app, sign_in)
+    story = teller.play("checked")
+    for _ in range(2):
+        # A wait ends, and begins anew, within one batch.
+        payment = teller.ask(
+            "POST",
+            "/payments",
+            "canteen.buyer",
+            {"method": "transfer", "orders": [{"order_id": story.order_id}]},
+        )
+        teller.ask("POST", f"/payments/{payment['id']}/cancel", "canteen.buyer")
+    catch_up(app)
+
+    def told_anew(most: int) -> list[Any]:
+        owner.execute(
+            "delete from notice_read; delete from notice_sending; delete from notice; delete from notice_cursor"
+        )
+        with app.app_context():
+            while follow(webhook=True, most=most):
+                pass
+        rows = owner.execute(
+            "select n.seq, n.topic, n.subject_id, n.organisation_id, n.permission, n.news, n.facts, n.due_at,"
+            " n.done_at is null, (select count(*) from notice_sending s where s.notice_id = n.id)"
+            " from notice n order by n.id"
+        )
+        return rows.fetchall()
+
+    one_by_one, together = told_anew(1), told_anew(200)
+    waits = [row for row in one_by_one if row[1] == "pay" and str(row[2]) == story.order_id]
+    assert [row[8] for row in waits] == [False, False, True]
+    assert together == one_by_one
+
+
 def _follow_all(app: Flask) -> None:
     with app.app_context():
         while follow():
