@@ -26,6 +26,7 @@ from marketplace.clock import now
 from marketplace.database import db
 from marketplace.errors import Conflict, RuleViolation, Unavailable
 from marketplace.journal.canonical import canonical, instant_text
+from marketplace.pipeline import FORGOTTEN
 from marketplace.values import uuid7
 from marketplace.wire import prepare, send
 
@@ -355,12 +356,13 @@ def housekeeping(tables: Sequence[str], engine: sa.Engine | None = None) -> Iter
             raise
 
 
-_RETRIED = {"40001", "40P01"}
+# Lost to another transaction, or asked of a connection whose prepared statements were cleared meanwhile.
+_RETRIED = {"40001", "40P01"} | FORGOTTEN
 _LOCK_TIMEOUT = {"55P03", "57014"}
 
 
 def retrying(function: Callable[P, R]) -> Callable[P, R]:
-    """Call the whole function again on a serialization failure or deadlock, three times at most.
+    """Call the whole function again on a serialization failure, deadlock or cleared statement, three times at most.
 
     A lock or statement timeout becomes Unavailable (`unavailable`): nothing was changed, the client may retry.
     """

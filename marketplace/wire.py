@@ -13,14 +13,14 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
-from psycopg import RawCursor
 from sqlalchemy.dialects.postgresql import psycopg as dialects
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-_DIALECT: Any = dialects.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+from marketplace.pipeline import Row as Row
+from marketplace.pipeline import in_one_trip
 
-Row = tuple[Any, ...]
+_DIALECT: Any = dialects.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,7 @@ def send(session: Session, *calls: Call) -> list[list[Row]]:
     for prepared, _ in calls:
         announce(connection.engine, prepared.text, ())
     with _errors_of_the_library(connection, raw, calls[0][0].text):
-        if len(calls) == 1:
-            prepared, given = calls[0]
-            return [RawCursor(raw).execute(prepared.text, prepared.values(given)).fetchall()]
-        with raw.pipeline():
-            cursors = [
-                RawCursor(raw).execute(prepared.text, prepared.values(given)) for prepared, given in calls
-            ]
-        return [cursor.fetchall() for cursor in cursors]
+        return in_one_trip(raw, [(prepared.text, prepared.values(given)) for prepared, given in calls])
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from marketplace.database import db
+from marketplace.unit_of_work import retrying
 from marketplace.wire import prepare, send
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -51,3 +52,37 @@ def test_a_lost_connection_is_told_as_lost_and_the_next_transaction_has_another(
         assert lost.value.connection_invalidated is True
         session.rollback()
         assert send(session, (DIVIDE, {"by": 1}), (DIVIDE, {"by": 1})) == [[(1,)], [(1,)]]
+
+
+def test_more_than_the_sockets_hold_goes_both_ways() -> None:
+    echo = prepare(sa.text("select cast(:text as text), cast(:raw as bytea), cast(:number as bigint)"))
+    text, raw = "苹果\\{},\"'" * 200_000, bytes(range(256)) * 8_000
+    call = (echo, {"text": text, "raw": raw, "number": -(2**63)})
+    with Session(db.engine) as session:
+        for rows in send(session, call, call, call):
+            assert [(row[0], bytes(row[1]), row[2]) for row in rows] == [(text, raw, -(2**63))]
+
+
+def test_statements_that_were_cleared_behind_our_back_are_prepared_anew() -> None:
+    with Session(db.engine) as session:
+        send(session, (DIVIDE, {"by": 1}))
+        session.execute(sa.text("deallocate all"))
+        session.commit()
+
+        @retrying
+        def divided() -> list[list[tuple[int]]]:
+            try:
+                return send(session, (DIVIDE, {"by": 1}))
+            finally:
+                session.rollback()
+
+        assert divided() == [[(1,)]]
+
+
+def test_values_that_cannot_be_written_leave_the_connection_as_it_was() -> None:
+    with Session(db.engine) as session:
+        send(session, (ADD, {"key": "wire"}))
+        with pytest.raises(OperationalError, match="cannot adapt"):
+            send(session, (COUNT, {"key": "wire"}), (COUNT, {"key": object()}))
+        assert send(session, (COUNT, {"key": "wire"})) == [[(1,)]]
+        session.rollback()
