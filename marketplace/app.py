@@ -13,6 +13,7 @@ from marketplace.config import Settings, from_environment, sandbox_of
 from marketplace.database import READS, Base, db, engine_options, keep_prepared, reading_options
 from marketplace.registration import register_commands, register_edges, register_projections
 from marketplace.sandbox import SandboxDoor, tell_time
+from marketplace.web.addresses import Rule
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -21,6 +22,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Raises BadSettings with one line when a setting is missing or weak."""
     settings = settings or from_environment()
     app = Flask("marketplace", root_path=str(Path(__file__).parent))
+    app.url_rule_class = Rule
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SETTINGS=settings,

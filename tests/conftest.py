@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 
 import hypothesis
 import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 from psycopg import sql
 
 from marketplace import embedded, values
@@ -129,12 +131,32 @@ def environment(server: Server, name: str, state: Path) -> dict[str, str]:
     }
 
 
+class _Compiled(BytecodeCache):
+    """Templates as this process compiled them for the application of an earlier module. A key and a checksum name
+    the template and its very text.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._kept.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        assert bucket.code is not None
+        self._kept[bucket.key, bucket.checksum] = bucket.code
+
+
+_COMPILED = _Compiled()
+
+
 def make_app(env: dict[str, str]) -> Flask:
     from marketplace.app import create_app
     from marketplace.config import from_environment
 
     app = create_app(from_environment(env))
     app.testing = True
+    app.jinja_env.bytecode_cache = _COMPILED
     return app
 
 

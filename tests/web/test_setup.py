@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import re
 import threading
+from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug import routing
 
 from marketplace.database import db
+from marketplace.web.addresses import Rule
 from marketplace.web.edge import public
 from marketplace.web.setup import UndeclaredRoute, check_declared
 from tests.conftest import make_app
@@ -35,6 +39,32 @@ def test_a_start_leaves_no_thread_and_no_connection_to_the_workers_that_fork_fro
     assert set(threading.enumerate()) == before
     with app.app_context():
         assert [engine.pool.checkedin() for engine in db.engines.values()] == [0, 0]  # type: ignore[attr-defined]
+
+
+def test_a_rule_learns_to_build_its_address_when_it_is_asked_and_builds_what_werkzeug_does(
+    empty_app: Flask,
+) -> None:
+    app = make_app(empty_app.config["TEST_ENVIRONMENT"])
+    ours = [rule for rule in app.url_map.iter_rules() if isinstance(rule, Rule)]
+    assert len(ours) > 300
+    learnt = [rule.rule for rule in ours if "build" not in rule._build.__func__.__qualname__.split(".")]
+    assert len(learnt) < 10
+
+    values = {"uuid": UUID(int=7), "int": 7, "default": "甲 乙/丙", "path": "a/b", "string": "甲"}
+    for rule in ours:
+        plain = routing.Map([routing.Rule(rule.rule, endpoint=rule.endpoint)]).bind("h")
+        kinds = {name: type(it).__name__ for name, it in rule._converters.items()}
+        given: dict[str, Any] = {
+            name: values[
+                kind.removesuffix("Converter").replace("Integer", "int").replace("Unicode", "default").lower()
+            ]
+            for name, kind in kinds.items()
+        }
+        for more in ({}, {"q": "苹果 5"}):
+            for _ in range(2):
+                built = rule.build({**given, **more}, append_unknown=True)
+                assert built is not None
+                assert built[1] == plain.build(rule.endpoint, {**given, **more}), rule.rule
 
 
 def test_the_document_describes_every_api_route(empty_app: Flask) -> None:
