@@ -35,6 +35,22 @@ BUILT = """
   return built(part);
 })
 """
+# Tables that scroll by themselves on a phone; the calendar of twelve months may.
+SCROLLING = """
+() => [...document.querySelectorAll("main .scroll")]
+  .filter(part => part.scrollWidth > part.clientWidth + 1 && !part.querySelector(".seasons"))
+  .map(part => part.getAttribute("aria-label") || part.innerText.slice(0, 40))
+"""
+# What paper has no use for, and tables of which a part would stay behind.
+ON_PAPER = """
+() => {
+  const shown = part => part.getBoundingClientRect().height > 0;
+  const menus = [...document.querySelectorAll("body > header.top, .side, .pager, .tabs, main .btn, main [role=search]")];
+  const cut = [...document.querySelectorAll("main .scroll")]
+    .filter(part => shown(part) && getComputedStyle(part).overflowY !== "visible");
+  return [...menus.filter(shown), ...cut].map(part => part.className || part.tagName);
+}
+"""
 AXE = "async () => (await axe.run(document, {resultTypes: ['violations'], preload: false})).violations"
 
 
@@ -104,7 +120,15 @@ def test_every_kind_of_page_can_be_used_by_everybody(
         here = findings(page, seen)
         page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
         over = page.evaluate("document.documentElement.scrollWidth") - PHONE[0]
+        scrolling = page.evaluate(SCROLLING)
         page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+        page.emulate_media(media="print")
+        printed = page.evaluate(ON_PAPER)
+        page.emulate_media(media="screen")
+        if scrolling:
+            here.append(f"tables scroll sideways at {PHONE[0]}: {scrolling}")
+        if printed:
+            here.append(f"on paper: {printed[:5]}")
         if over > 0:
             here.append(f"overflows by {over}px at {PHONE[0]}")
         here += complaints
