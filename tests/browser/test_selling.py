@@ -102,3 +102,42 @@ def test_enter_sends_the_form_and_adds_no_row(person: Person, browser_site: Site
     page.wait_for_selector("#errors")
     assert page.input_value("#f-sku") == "XS-90"
     assert page.locator("[name=price_ladder-1-price_fen]").count() == 0
+
+
+FOCUSED = """() => {
+  const at = document.activeElement, style = getComputedStyle(at);
+  const seen = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none";
+  return [at.innerText?.trim() || at.id, seen];
+}"""
+
+
+def go_to(page: Page, name: str) -> None:
+    """Tab until the part with this name has the focus, which must be seen on every way station."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        told, seen = page.evaluate(FOCUSED)
+        assert seen, f"nothing shows that {told!r} has the focus"
+        if told == name:
+            return
+    raise AssertionError(f"no way to {name!r} by the keyboard")
+
+
+def test_the_desk_is_used_by_the_keyboard_alone(person: Person, browser_site: Site) -> None:
+    page = person("coop.seller")
+    page.goto(f"{browser_site.base}/sell/products")
+    go_to(page, "跳到正文")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    go_to(page, "产品和规格")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("sort=name"))
+    expect(page.locator("th[aria-sort=ascending]")).to_have_text("产品和规格")
+
+    page.goto(f"{browser_site.base}/orders")
+    page.evaluate("document.querySelector('details.menu summary').focus()")
+    page.keyboard.press("Enter")
+    assert page.locator("details.menu").get_attribute("open") is not None
+    go_to(page, "账号与安全")
+    page.keyboard.press("Escape")
+    assert page.locator("details.menu").get_attribute("open") is None
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
