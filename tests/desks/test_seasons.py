@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import pytest
 
 from marketplace.desks.seasons import ALL, season_of
 from marketplace.desks.signs import sign_of
 from marketplace.desks.sources import public_source
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
@@ -41,6 +46,23 @@ def test_the_longest_category_decides_the_sign() -> None:
     assert sign_of("010301", "梨") == "pear"
     assert sign_of("010399") == "apple"
     assert sign_of("77") == "bowl"
+
+
+def test_no_product_of_the_seed_is_shown_by_the_drawing_of_something_else() -> None:
+    shown = {
+        row["name"]: sign_of(row["category_code"], row["family"])
+        for row in csv.DictReader((ROOT / "catalog_seed" / "products.csv").open(encoding="utf-8"))
+    }
+    expected = {
+        "崆峒辣椒": "chili", "崆峒番茄": "tomato", "庄浪白萝卜": "radish-white", "泾川青萝卜": "radish", "崇信芹菜": "celery",
+        "崆峒菠菜": "leaf", "华亭金银花": "flower", "平凉黄芪": "root", "华亭大黄": "herb", "静宁鲜榨苹果汁": "juice",
+        "静宁陈酿苹果醋": "bottle", "静宁冻干苹果脆片": "crisp", "灵台布老虎": "tiger", "静宁窗花": "papercut",
+        "庄浪草编果篮": "basket", "崆峒艾草荷包": "craft",
+    }  # fmt: skip
+    assert {name: shown[name] for name in expected} == expected
+    assert {
+        sign for sign in shown.values() if not (ROOT / f"marketplace/static/img/{sign}.svg").exists()
+    } == set()
 
 
 @pytest.mark.parametrize(
