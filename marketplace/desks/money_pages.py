@@ -124,16 +124,20 @@ def _confirm_read(card: dict[str, Any], given: dict[str, Any]) -> str:
     if kept is None:
         raise FormInvalid(errors=[{"pointer": "#/file", "detail": gettext("请先选发票文件")}])
     row = readable_document(db.session(), current_actor(), kept["id"])
-    return _issue_page(card, {**read_invoice(content_of(row), row.content_type), "tried": True})
+    read = read_invoice(content_of(row), row.content_type)
+    return _issue_page(card, {**read, "tried": True, "differs": worklists.card_differences(card, read)})
 
 
 def _issue_page(card: dict[str, Any], read: dict[str, Any]) -> str:
+    kept = kept_file()
     return page(
         "money/issue.html",
+        # A file that was refused is chosen anew; the other fields are asked for when there is one.
+        choosing=kept is None and ("_read" in request.form or request.method == "GET"),
         card=card,
         names=tax_names(db.session(), card["lines"]),
         read=read,
-        kept=kept_file(),
+        kept=kept,
     )
 
 

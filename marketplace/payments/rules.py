@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from marketplace.clock import add_working_days
 from marketplace.payments.states import InvoiceKind
-from marketplace.values import split_by_largest_remainder
+from marketplace.values import split_by_largest_remainder, yuan
 
 K = TypeVar("K", bound=Hashable)
 
@@ -71,7 +71,8 @@ def invoice_errors(
     if tax_free and kind in SPECIAL:
         errors.append({"pointer": "#/tax_free", "detail": "免税货物不能开具专用发票"})
     if sum(order_amounts) != amount_fen:
-        errors.append({"pointer": "#/amount_fen", "detail": "发票金额要等于各订单金额之和"})
+        total = yuan(sum(order_amounts))
+        errors.append({"pointer": "#/amount_fen", "detail": f"发票金额要等于各订单金额之和{total}元"})
     return errors
 
 

@@ -101,6 +101,27 @@ def invoice_card(session: Session, actor: Actor, order_id: UUID) -> dict[str, An
     }
 
 
+def card_differences(card: dict[str, Any], read: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Where an invoice's file says something else than its card: (field, what was read, what the card says).
+
+    An amount that is that of all orders on the card together is none. What could not be read is not compared.
+    """
+    left = [row["left_fen"] for row in card["orders"]]
+    if not left:
+        return []
+    wanted = {
+        "amount_fen": read.get("amount_fen") if read.get("amount_fen") == sum(left) else left[0],
+        "buyer_title": card["title"],
+        "buyer_tax_number": card["tax_number"],
+    }
+    return [
+        (name, read[name], value)
+        for name, value in wanted.items()
+        if read.get(name) is not None
+        and rules.plain_number(str(read[name])) != rules.plain_number(str(value))
+    ]
+
+
 def accepted_lines(session: Session, order_ids: list[UUID]) -> list[dict[str, Any]]:
     """Accepted goods of some orders as an invoice names them."""
     rows = session.execute(

@@ -132,6 +132,25 @@ def test_the_file_is_read_and_confirmed_and_the_invoice_goes_to_the_buyer(
     assert value(text, "amount_fen") == yuan(order["accepted_fen"])
     assert value(text, "issued_on") == today().isoformat()
 
+    assert "对不上" not in text
+
+    refused = seller.post(path, 422, _read="1", file=(io.BytesIO(b"MZ" + bytes(99)), "票.exe")).get_data(
+        as_text=True
+    )
+    assert "第一步，共两步" in refused  # the file is chosen anew; nothing else is asked for yet
+    assert 'name="number"' not in refused
+    other = paper(order["accepted_fen"] + 1).replace(TITLE.encode(), "别的学校".encode())
+    differs = seller.post(path, 200, _read="1", file=(io.BytesIO(other), "票.xml")).get_data(as_text=True)
+    assert "发票和这一单对不上，先别交" in differs
+    assert f"抬头：票上别的学校，应为{TITLE}" in differs
+    assert (
+        f"金额：票上{yuan(order['accepted_fen'] + 1)}元，这一单可开{yuan(order['accepted_fen'])}元" in differs
+    )
+    sum_wrong = seller.post(path, 422, **invoice_fields(text, order, amount_fen="1.00")).get_data(
+        as_text=True
+    )
+    assert f"发票金额要等于各订单金额之和{yuan(order['accepted_fen'])}元" in sum_wrong
+
     wrong = seller.post(path, 422, **invoice_fields(text, order, number="123", buyer_title="别的学校"))
     kept = wrong.get_data(as_text=True)
     assert 'href="#f-number">发票号码：数电票号码是20位数字' in kept
