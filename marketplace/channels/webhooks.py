@@ -24,7 +24,7 @@ from marketplace.channels.webhook_models import WebhookAttempt, WebhookDelivery,
 from marketplace.config import Settings
 from marketplace.errors import Conflict, Forbidden, NotFound, WrongState, refuse_fields
 from marketplace.journal.canonical import instant_text
-from marketplace.paging import DEFAULT_LIMIT, paginate
+from marketplace.paging import DEFAULT_LIMIT, paginate, sort_keys
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, housekeeping, transaction
 from marketplace.values import uuid7
 
@@ -187,6 +187,12 @@ def list_endpoints(session: Session, actor: Actor) -> dict[str, Any]:
     return {"items": [_shape(row) for row in rows]}
 
 
+DELIVERY_SORTS: dict[str, sa.SQLColumnExpression[Any]] = {
+    "kind": WebhookDelivery.__table__.c.kind,
+    "attempts": WebhookDelivery.__table__.c.attempts,
+}
+
+
 def list_deliveries(
     session: Session,
     actor: Actor,
@@ -194,10 +200,13 @@ def list_deliveries(
     *,
     state: DeliveryState | None = None,
     kind: str | None = None,
+    sort: str | None = None,
     limit: int = DEFAULT_LIMIT,
     after: str | None = None,
 ) -> dict[str, Any]:
-    """Deliveries of one address, newest first, each with its last try; what a receiver answered is not kept.
+    """Deliveries of one address, each with its last try; what a receiver answered is not kept.
+
+    The newest first, or by one of `DELIVERY_SORTS`.
 
     `kind` is that of an event, such as `order.shipped`.
     """
@@ -220,7 +229,7 @@ def list_deliveries(
         sa.select(WebhookDelivery, last.c.tried_at, last.c.status, last.c.failure, last.c.took_ms)
         .outerjoin(last, sa.true())
         .where(*wanted),
-        [(WebhookDelivery.__table__.c.id, True)],
+        sort_keys(DELIVERY_SORTS, sort, WebhookDelivery.__table__.c.id),
         limit=limit,
         after=after,
         shape=lambda found: {

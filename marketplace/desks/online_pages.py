@@ -27,7 +27,7 @@ from marketplace.web.forms import Shown, done, form, page_once, posted, read_for
 from marketplace.web.language import N_
 from marketplace.web.pages import page
 from marketplace.web.sheets import Column, sheet_response, wants_sheet
-from marketplace.web.sorting import sorted_rows
+from marketplace.web.sorting import found_rows, page_of, sorted_rows
 from marketplace.web.words import WORDS, chip, word
 
 blp = Blueprint("online", __name__)
@@ -100,10 +100,9 @@ def payout(payment_id: UUID) -> Shown:
 @requires(Permission.PAYMENT_CONFIRM, Permission.RECEIPT_RECORD)
 def settlement() -> Shown:
     """What the gateway, or the supervised account behind it, still holds for sellers; each is settled from here."""
-    rows = sorted_rows(
-        list_held(db.session(), queries.visible_payments(current_actor())), "number", "seller", "held_fen"
-    )
-    total = sum(row["held_fen"] for row in rows)
+    whole = list_held(db.session(), queries.visible_payments(current_actor()))
+    rows = sorted_rows(found_rows(whole, "number", "seller"), "number", "seller", "held_fen")
+    total = sum(row["held_fen"] for row in whole)
     if wants_sheet():
         columns = [
             Column("number", gettext("付款单"), width=20),
@@ -117,7 +116,7 @@ def settlement() -> Shown:
     aside = count_set_aside(db.session()) if decides else 0
     return page(
         "online/settlement.html",
-        rows=rows,
+        rows=page_of(rows),
         total_fen=total,
         merchant=merchant_of_record(),
         aside=aside,
@@ -129,7 +128,8 @@ def settlement() -> Shown:
 @requires(Permission.PAYMENT_UPHOLD, Permission.RECEIPT_RECORD)
 def messages() -> Shown:
     """The gateway's messages that agree with nothing here; each is applied anew or ended."""
-    rows = sorted_rows(_set_aside(), "received_at", "why", "amount_fen")
+    found = found_rows(_set_aside(), "event_id", "kind", "payment.number")
+    rows = sorted_rows(found, "received_at", "why", "amount_fen")
     if wants_sheet():
         for row in rows:
             row["why_word"] = word("gateway_event_why", row["why"])
@@ -143,7 +143,7 @@ def messages() -> Shown:
             Column("payment_number", gettext("付款单"), width=20),
         ]
         return sheet_response(gettext("对不上的渠道通知"), columns, rows, [gettext(ASIDE_BASIS)])
-    return page("online/messages.html", rows=rows, basis_text=gettext(ASIDE_BASIS))
+    return page("online/messages.html", rows=page_of(rows), basis_text=gettext(ASIDE_BASIS))
 
 
 @blp.route("/settlement/messages/<int:number>", methods=["GET", "POST"])

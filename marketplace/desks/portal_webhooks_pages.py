@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, current_app, make_response, url_for
+from flask import Blueprint, Response, current_app, make_response, url_for
 from flask_babel import gettext
 from marshmallow import fields, validate
 
@@ -21,6 +21,8 @@ from marketplace.web.edge import current_actor, requires
 from marketplace.web.forms import Shown, done, form, page_once, posted, read_form, read_query, went
 from marketplace.web.pages import page
 from marketplace.web.schemas import InSchema, text
+from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
+from marketplace.web.words import word
 
 blp = Blueprint("portal_webhooks", __name__)
 blueprints = [blp]
@@ -39,6 +41,7 @@ class AddressIn(InSchema):
 class LogArgs(InSchema):
     state = fields.Enum(DeliveryState, by_value=True, load_default=None)
     kind = fields.String(load_default=None, validate=validate.Length(1, 80))
+    sort = fields.String(load_default=None)
     after = fields.String(load_default=None, validate=validate.Length(1, 2000))
 
 
@@ -82,8 +85,34 @@ def _listed(made: dict[str, Any] | None) -> str:
 @blp.route("/portal/webhooks/<uuid:webhook_id>", methods=["GET"])
 @requires(Permission.CHANNEL_EVENTS)
 def endpoint(webhook_id: UUID) -> Shown:
-    """One address with the log of its deliveries, to be cut to a state or a kind."""
+    """One address with the log of its deliveries, to be cut to a state or a kind; `format=xlsx` gives the log."""
+    if wants_sheet():
+        wish = read_query(LogArgs()) | {"after": None, "limit": MAX_ROWS}
+        log = webhooks.list_deliveries(db.session(), current_actor(), webhook_id, **wish)
+        return _log_sheet(log["items"])
     return _shown(webhook_id, None)
+
+
+def _log_sheet(rows: list[dict[str, Any]]) -> Response:
+    columns = [
+        Column("kind", gettext("事件"), width=28), Column("event_id", gettext("事件编号"), width=38),
+        Column("state_word", gettext("结果")), Column("attempts", gettext("次数"), "count"),
+        Column("last_try.tried_at", gettext("最近一次"), "time", 18),
+        Column("last_try.status", gettext("对方的答复"), "year"), Column("failure", gettext("没送到的原因"), width=28),
+        Column("last_try.took_ms", gettext("毫秒"), "count"), Column("next_at", gettext("下次再送"), "time", 18),
+    ]  # fmt: skip
+    told = [
+        {
+            **row,
+            "state_word": word("delivery_state", row["state"]),
+            "failure": word("delivery_failure", row["last_try"]["failure"])
+            if row["last_try"] and row["last_try"]["failure"]
+            else None,
+        }
+        for row in rows
+    ]
+    basis = [gettext("口径：这个地址的全部推送，每行一件事件和它最近的一次；对方答复的内容不留。")]
+    return sheet_response(gettext("推送记录"), columns, told, basis)
 
 
 def _shown(webhook_id: UUID, made: dict[str, Any] | None) -> str:

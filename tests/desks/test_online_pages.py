@@ -250,6 +250,9 @@ def test_messages_that_agree_with_nothing_wait_on_a_page_until_someone_decides(
     assert listed.count("123.45") == 2
     for why in ("一天内没有找到它说的付款", "与账面不合"):
         assert why in listed
+    assert clerk.get("/settlement/messages?q=evt_page_2").count("123.45") == 1
+    assert "没有找到" in clerk.get("/settlement/messages?q=none")
+    clerk.get("/settlement/messages?after=x", 422)
     for stranger in (buyer, seller):
         stranger.get("/settlement/messages", 403)
         stranger.post(f"/settlement/messages/{numbers[0]}", 403, outcome="foreign")

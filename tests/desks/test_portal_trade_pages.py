@@ -139,6 +139,9 @@ def test_a_webhook_is_made_tried_renewed_stopped_and_taken_up_again(
     log = partner.get(address)
     assert "test.ping" in log
     assert "再送一次" not in log
+    rows = sheet_rows(partner.client.get(f"{address}?format=xlsx&sort=-attempts").data)
+    assert [row[0] for row in rows[3:]] == ["test.ping"]
+    assert 'aria-sort="descending"' in partner.get(f"{address}?sort=-attempts")
     owner.execute("update webhook_delivery set state = 'failed'")
     log = partner.get(f"{address}?state=failed")
     again = re.search(r'action="(/portal/webhooks/[0-9a-f-]+/deliveries/[0-9a-f-]+)"', log)
