@@ -34,6 +34,7 @@ from marketplace.web.edge import (
     sent,
     shown,
 )
+from marketplace.web.quick import quick
 from marketplace.web.schemas import PageArgs, ReasonIn, page_of
 
 blp = Blueprint("catalog", __name__, url_prefix="/api/v1", description="产品")
@@ -42,25 +43,38 @@ blueprints = [blp, *photos_api.blueprints]
 OWN, PAGE = OwnProductOut(), page_of(ProductOut)
 
 
+FILTER, DAY = ProductFilter(), DayArgs()
+
+
+def _list(_: object, args: dict[str, Any]) -> Answer:
+    limit, after = args.pop("limit"), args.pop("after")
+    return Answer(200, listing.list_json(listing.Filters(**args), limit=limit, after=after))
+
+
 @blp.route("/products")
 @public
-@blp.arguments(ProductFilter(), location="query")
+@quick(_list, FILTER)
+@blp.arguments(FILTER, location="query")
 @blp.response(200, PAGE)
 def list_products(args: dict[str, Any]) -> Response:
     """Recognised products, filtered, ranked and paged."""
-    limit, after = args.pop("limit"), args.pop("after")
-    return answer_response(Answer(200, listing.list_json(listing.Filters(**args), limit=limit, after=after)))
+    return answer_response(_list(None, args))
+
+
+def _product(_: object, args: dict[str, Any], product_id: UUID) -> Answer:
+    # The tag is for If-Match; it never answers 304, for the stock lives without it.
+    body, version = queries.detail_json(product_id, args["deliver_on"])
+    return Answer(200, body, (("ETag", f'"{version}"'),))
 
 
 @blp.route("/products/<uuid:product_id>")
 @public
-@blp.arguments(DayArgs(), location="query")
+@quick(_product, DAY)
+@blp.arguments(DAY, location="query")
 @blp.response(200, ProductDetailOut)
 def show_product(args: dict[str, Any], product_id: UUID) -> Response:
     """One product with its lots on sale."""
-    # The tag is for If-Match; it never answers 304, for the stock lives without it.
-    body, version = queries.detail_json(product_id, args["deliver_on"])
-    return answer_response(Answer(200, body, (("ETag", f'"{version}"'),)))
+    return answer_response(_product(None, args, product_id))
 
 
 @blp.route("/categories")

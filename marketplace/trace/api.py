@@ -30,6 +30,7 @@ from marketplace.trace.schemas import (
 from marketplace.trace.story_schemas import StoryOut
 from marketplace.unit_of_work import Answer, retrying
 from marketplace.web.edge import answer_response, current_actor, once, public, requires, sent, shown
+from marketplace.web.quick import quick
 from marketplace.web.schemas import PageArgs, ReasonIn, page_of
 
 blp = Blueprint("trace", __name__, url_prefix="/api/v1", description="批次与追溯")
@@ -183,14 +184,19 @@ def add_grower(data: dict[str, Any]) -> Response:
     return sent(service.add_grower(current_actor(), **data, once=once(GrowerOut(), status=201)))
 
 
+def _story(environ: dict[str, Any], trace_code: str) -> Answer:
+    found = story.story(None, trace_code)
+    opened = environ["marketplace.opened"] = scans.counter(found["lot_id"])
+    opened()
+    # Sealing comes within a second, and is no act that a fact tells of.
+    environ["marketplace.passing"] = not found["proof"]["sealed"]
+    return Answer(200, story.story_json(found))
+
+
 @blp.route("/trace/<trace_code>", methods=["GET"])
 @public
+@quick(_story)
 @blp.response(200, StoryOut)
 def trace(trace_code: str) -> Response:
     """The public story of a lot; unknown, forged and mistyped codes answer alike."""
-    found = story.story(None, trace_code)
-    opened = request.environ["marketplace.opened"] = scans.counter(found["lot_id"])
-    opened()
-    # Sealing comes within a second, and is no act that a fact tells of.
-    request.environ["marketplace.passing"] = not found["proof"]["sealed"]
-    return answer_response(Answer(200, story.story_json(found)))
+    return answer_response(_story(request.environ, trace_code))

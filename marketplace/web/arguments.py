@@ -2,7 +2,7 @@
 
 A list has a dozen filters of which a reader gives two, and walking the whole schema for them takes longer than many
 things that the answer needs. So each given argument is read by its own field, and the others have their defaults.
-Whatever is unusual goes to the schema, which alone says what is wrong: an unknown or repeated name, a value that its
+Whatever is unusual goes to the schema, which alone says what is wrong: an unknown name, a value that its
 field refuses, a required one that is missing, a schema that does more than its fields do.
 """
 
@@ -14,7 +14,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
-from werkzeug.datastructures import MultiDict
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class _Plain:
 _known: WeakKeyDictionary[Schema, _Plain | None] = WeakKeyDictionary()
 
 
-def read_given(schema: Schema, given: MultiDict[str, str]) -> dict[str, Any] | None:
+def read_given(schema: Schema, given: Mapping[str, str]) -> dict[str, Any] | None:
     """What `schema.load` would give; None when the schema itself has to read them."""
     try:
         plain = _known[schema]
@@ -39,13 +38,13 @@ def read_given(schema: Schema, given: MultiDict[str, str]) -> dict[str, Any] | N
         return None
     out = dict(plain.defaults)
     seen = 0
-    for name, values in given.lists():
+    for name, value in given.items():
         known = plain.fields.get(name)
-        if known is None or len(values) != 1:
+        if known is None:
             return None
         key, field = known
         try:
-            out[key] = field.deserialize(values[0], name, given)
+            out[key] = field.deserialize(value, name, given)
         except ValidationError:
             return None
         seen += name in plain.required

@@ -31,6 +31,8 @@ from marketplace.unit_of_work import housekeeping
 from marketplace.web import metrics
 from marketplace.web.edge import OPERATIONS
 
+# Of the environment: what was left when a permit was used for the request before it came to Flask.
+HELD_PERMIT = "marketplace.held_permit"
 BATCH = 200
 LAPSE_SECONDS = 10.0
 _KNOWN_KEYS = 10_000
@@ -76,7 +78,7 @@ class Limiter:
 
     def spend(self, key: str) -> int:
         """Use one permit of `key`; answers about how many are left. Raises Throttled with the seconds to wait."""
-        left = self._from_held(key)
+        left = self.from_held(key)
         if left is not None:
             return left
         for batch in (min(BATCH, max(1, self.burst // 5)), 1):
@@ -85,7 +87,8 @@ class Limiter:
                 return taken
         raise Throttled(retry_after=self._seconds_to_wait(key))
 
-    def _from_held(self, key: str) -> int | None:
+    def from_held(self, key: str) -> int | None:
+        """Use one of the permits that this worker has; None when it has none."""
         with self._lock:
             held = self._held.get(key)
             if held is None or held.permits == 0 or held.lapses_at < time.monotonic():
@@ -154,11 +157,11 @@ def _counts() -> bool:
 
 def address_key() -> str:
     """Addresses are hashed: rows of `throttle` may be dumped."""
-    return _hashed(request.remote_addr or "")
+    return hashed_address(request.remote_addr or "")
 
 
 @lru_cache(_KNOWN_KEYS)
-def _hashed(address: str) -> str:
+def hashed_address(address: str) -> str:
     return "rate:address:" + hashlib.sha256(address.encode()).hexdigest()[:32]
 
 
@@ -183,8 +186,9 @@ def _spend() -> None:
     # A partner's keys are counted each for itself: one that floods leaves the others their own.
     key = known.get("limited_as") or (f"rate:user:{actor.user_id}" if signed_in else address_key())
     known.rate_counted = True
+    held = request.environ.get(HELD_PERMIT)
     try:
-        known.rate_left = _limiter().spend(key)
+        known.rate_left = _limiter().spend(key) if held is None else held
     except Throttled:
         _refused("user" if signed_in else "address")
         raise
@@ -201,16 +205,17 @@ def _account(response: Response) -> Response:
         _count_bad_token()
     left = g.get("rate_left")
     if left is not None:
-        limiter = _limiter()
-        missing = max(0, limiter.burst - left)
-        response.headers.extend(
-            [
-                ("RateLimit-Limit", str(limiter.burst)),
-                ("RateLimit-Remaining", str(max(0, left))),
-                ("RateLimit-Reset", str(-(-missing * limiter.interval_ns // 1_000_000_000))),
-            ]
-        )
+        response.headers.extend(rate_headers(_limiter(), left))
     return response
+
+
+def rate_headers(limiter: Limiter, left: int) -> list[tuple[str, str]]:
+    missing = max(0, limiter.burst - left)
+    return [
+        ("RateLimit-Limit", str(limiter.burst)),
+        ("RateLimit-Remaining", str(max(0, left))),
+        ("RateLimit-Reset", str(-(-missing * limiter.interval_ns // 1_000_000_000))),
+    ]
 
 
 def _count_bad_token() -> None:

@@ -106,9 +106,11 @@ def _parse(
     parser: Any, schema: Any, req: Request | None = None, *, location: str | None = None, **how: Any
 ) -> Any:
     if location == "query" and isinstance(schema, Schema):
-        read = read_given(schema, request.args)
-        if read is not None:
-            return read
+        given = request.args.to_dict(flat=False)
+        if all(len(values) == 1 for values in given.values()):
+            read = read_given(schema, {name: values[0] for name, values in given.items()})
+            if read is not None:
+                return read
     return type(parser).parse(parser, schema, req, location=location, **how)
 
 

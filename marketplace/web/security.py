@@ -126,6 +126,11 @@ def add_headers(response: Response) -> Response:
     return response
 
 
+def public_headers(settings: Settings) -> list[tuple[str, str]]:
+    """What `add_headers` puts on a public answer that has none of them."""
+    return [*_OF_PUBLIC, *([("Strict-Transport-Security", HSTS)] if settings.production else [])]
+
+
 def _is_public(req: Request, response: Response, given: set[str]) -> bool:
     if response.status_code >= 400 or req.method not in _SAFE or "set-cookie" in given:
         return False

@@ -24,6 +24,7 @@ from marketplace.web.logs import register_logs
 from marketplace.web.pages import register_pages
 from marketplace.web.parsing import register_parsing
 from marketplace.web.problems import register_problems
+from marketplace.web.quick import QuickReads
 from marketplace.web.security import register_security, trust_proxies
 from marketplace.web.watching import Watch
 
@@ -68,6 +69,8 @@ def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) ->
     if "static" in app.view_functions:
         public(app.view_functions["static"])
     check_declared(app)
+    if not settings.sandbox:  # its callers all have a key
+        app.wsgi_app = QuickReads(app)  # type: ignore[method-assign]
     if settings.read_cache_seconds > 0:
         generation = generation_of(settings.state_folder)
         watch = Watch(settings.database_url, settings.read_cache_seconds)
