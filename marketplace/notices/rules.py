@@ -168,6 +168,12 @@ STEPS: Mapping[str, Sequence[Step]] = {
     # Another sum than was asked for, at the gateway: a person compares.
     "payment.quarantined": (Raise("compare", To.OFFICES, P.PAYMENT_UPHOLD),),
     "payment.attempt_resolved": (Close("compare"),),
+    # A message of the gateway that agrees with nothing: whoever is quicker decides.
+    "gateway_event.set_aside": (
+        Raise("gateway_message", To.OFFICES, P.PAYMENT_UPHOLD),
+        Raise("gateway_message_clerk", To.OFFICES, P.RECEIPT_RECORD),
+    ),
+    "gateway_event.decided": (Close("gateway_message"), Close("gateway_message_clerk")),
     "payment.refund_failed": (Raise("refund_again", To.SELLER, P.PAYMENT_CONFIRM),),
     "payment.refund_asked": (Close("refund_again"),),
     "payment.refunded": (Close("refund_again"),),

@@ -29,6 +29,7 @@ _PAYMENT = ("money.payment", "payment_id")
 _INVOICE = ("money.invoice", "invoice_id")
 _STATEMENT = ("selling_statements.one", "statement_id")
 _SHOP_STATEMENT = ("portal_statements.one", "statement_id")
+_MESSAGE_ASIDE = N_("支付渠道有一条通知对不上，请处理")
 _STATEMENT_MADE = N_("结算单%(number)s（%(amount)s元）出来了，请核对")
 _STATEMENT_DISPUTED = N_("对方对结算单%(number)s的明细有异议，请答复")
 
@@ -75,6 +76,8 @@ TEXTS: Mapping[str, Text] = {
     "slip_file": Text(N_("付款单%(number)s还缺凭证文件，请补交"), *_PAYMENT),
     "decide_silent": Text(N_("付款单%(number)s（%(amount)s元）供应商逾期没有回音，请核实凭证"), *_PAYMENT),
     "compare": Text(N_("付款单%(number)s和支付渠道的金额不符，请核对"), *_PAYMENT),
+    "gateway_message": Text(_MESSAGE_ASIDE, "online.messages"),
+    "gateway_message_clerk": Text(_MESSAGE_ASIDE, "online.messages"),
     "refund_again": Text(N_("付款单%(number)s的退款没有成功，请重新办理"), *_PAYMENT),
     "disputed": Text(N_("付款单%(number)s供应商说没有收到，已交扶贫办核实"), *_PAYMENT),
     "decide": Text(N_("付款单%(number)s（%(amount)s元）有争议，请核实凭证"), *_PAYMENT),

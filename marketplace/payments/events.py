@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
-from uuid import UUID
+from typing import Any, TypeVar
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from marketplace.actors import Permission, system
 from marketplace.clock import now
 from marketplace.payments.gateway import Intent
 from marketplace.payments.models import GatewayEvent
-from marketplace.payments.states import AttemptState, EventState
+from marketplace.payments.states import EVENT_OPEN, AttemptState, EventState
 from marketplace.unit_of_work import Transaction, housekeeping, transaction
 
 News = TypeVar("News")
@@ -63,7 +63,8 @@ def hear(
                 raise _NothingNew
             if event is not None:
                 row = tx.session.get_one(GatewayEvent, event, with_for_update=True)
-                row.state, row.ended_at = EventState.APPLIED, tx.started_at
+                if row.state in EVENT_OPEN:
+                    row.state, row.ended_at = EventState.APPLIED, tx.started_at
     except _NothingNew:
         if event is not None:
             end_event(event, EventState.IGNORED)
@@ -71,8 +72,43 @@ def hear(
     return True
 
 
-def end_event(event: int, state: EventState, reason: str | None = None) -> None:
+def end_event(event: int, state: EventState) -> None:
+    """The message says nothing new, or waits on. One that was ended meanwhile, or put aside, stays as it is."""
     with housekeeping(["gateway_event"]) as session:
         row = session.get_one(GatewayEvent, event, with_for_update=True)
-        row.state, row.reason = state, reason
-        row.ended_at = None if state is EventState.WAITING else now()
+        if row.state in EVENT_OPEN:
+            row.state = state
+            row.ended_at = None if state is EventState.WAITING else now()
+
+
+def set_aside(event: int, why: str, payment_id: UUID | None = None) -> None:
+    """A message that agrees with nothing here waits for a person, who is told; `why` is its code."""
+    try:
+        with transaction(system(), Permission.SYSTEM) as tx:
+            row = tx.session.get_one(GatewayEvent, event, with_for_update=True)
+            if row.state not in EVENT_OPEN:
+                raise _NothingNew
+            row.state, row.reason, row.ended_at = EventState.QUARANTINED, why, tx.started_at
+            tx.record(
+                "gateway_event.set_aside",
+                "gateway_event",
+                event_subject(row),
+                event=row.event_id,
+                event_kind=row.kind,
+                why=why,
+                payment=None if payment_id is None else str(payment_id),
+                seen_fen=told_fen(row.body),
+            )
+    except _NothingNew:
+        return
+
+
+def event_subject(row: GatewayEvent) -> UUID:
+    """What facts and notices name a message by: its number here is ours alone."""
+    return uuid5(NAMESPACE_URL, row.event_id)
+
+
+def told_fen(body: Mapping[str, Any]) -> int | None:
+    """The amount of a message as the gateway told it, when it is a whole number."""
+    value = body.get("amount_received", body.get("amount"))
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -16,12 +16,12 @@ from sqlalchemy.dialects.postgresql import insert
 from marketplace.clock import now
 from marketplace.database import db
 from marketplace.errors import Conflict, NotFound, RuleViolation
-from marketplace.payments.events import Heard, end_event, hear
+from marketplace.payments.events import Heard, end_event, hear, set_aside
 from marketplace.payments.gateway import GatewayUnknown, configured_gateway, seen_intent, webhook_secrets
 from marketplace.payments.models import GatewayEvent, PaymentAttempt, PaymentRefund
 from marketplace.payments.online import settle
 from marketplace.payments.refunding import settle_refund
-from marketplace.payments.states import EventState, RefundState
+from marketplace.payments.states import EVENT_OPEN, EventState, RefundState
 from marketplace.unit_of_work import housekeeping
 
 TOLERANCE_SECONDS = 300
@@ -132,7 +132,7 @@ def apply_event(number: int) -> None:
     session = db.session()
     event = session.get(GatewayEvent, number, populate_existing=True)
     session.close()
-    if event is None or event.state not in (EventState.NEW, EventState.WAITING):
+    if event is None or event.state not in EVENT_OPEN:
         return
     if event.kind in _INTENTS:
         _apply_intent(event)
@@ -146,25 +146,26 @@ def _apply_intent(event: GatewayEvent) -> None:
     try:
         intent = seen_intent(event.body)
     except GatewayUnknown:
-        end_event(event.id, EventState.QUARANTINED, "unreadable")
+        set_aside(event.id, "unreadable")
         return
     session = db.session()
     ours = _own_id(event.body, "attempt")
     row = session.execute(
-        sa.select(PaymentAttempt.id, PaymentAttempt.intent_id, PaymentAttempt.amount_fen).where(
-            sa.or_(PaymentAttempt.id == ours, PaymentAttempt.intent_id == intent.id)
-        )
+        sa.select(
+            PaymentAttempt.id, PaymentAttempt.payment_id, PaymentAttempt.intent_id, PaymentAttempt.amount_fen
+        ).where(sa.or_(PaymentAttempt.id == ours, PaymentAttempt.intent_id == intent.id))
     ).first()
     session.close()
     if row is None:
         _wait(event, now())
     elif row.intent_id not in (None, intent.id):
-        end_event(event.id, EventState.QUARANTINED, "another-intent")
+        set_aside(event.id, "another-intent", row.payment_id)
+    elif intent.status == "succeeded" and (intent.received_fen, intent.currency) != (row.amount_fen, "cny"):
+        # The attempt is put aside by what it hears, the message for itself: it was not applied.
+        hear(row.id, Heard.of(intent), settle)
+        set_aside(event.id, "amount-differs", row.payment_id)
     else:
-        heard = Heard.of(intent)
-        hear(row.id, heard, settle, event.id)
-        if intent.status == "succeeded" and (intent.received_fen, intent.currency) != (row.amount_fen, "cny"):
-            end_event(event.id, EventState.QUARANTINED, "amount-differs")
+        hear(row.id, Heard.of(intent), settle, event.id)
 
 
 def _apply_refund(event: GatewayEvent) -> None:
@@ -173,7 +174,7 @@ def _apply_refund(event: GatewayEvent) -> None:
     session = db.session()
     ours = _own_id(event.body, "refund")
     row = session.execute(
-        sa.select(PaymentRefund.id, PaymentRefund.state).where(
+        sa.select(PaymentRefund.id, PaymentRefund.payment_id, PaymentRefund.state).where(
             sa.or_(PaymentRefund.id == ours, PaymentRefund.gateway_id == gateway_id)
         )
     ).first()
@@ -184,12 +185,12 @@ def _apply_refund(event: GatewayEvent) -> None:
     seen = gateway.read_refund(gateway_id)
     if row.state is RefundState.REFUNDED and seen.status in ("failed", "canceled"):
         # The bank sent the money back after all: a person decides what happens to it.
-        end_event(event.id, EventState.QUARANTINED, "failed-after-refund")
+        set_aside(event.id, "failed-after-refund", row.payment_id)
         return
     try:
         hear(row.id, seen, settle_refund, event.id)
     except Conflict as conflict:
-        end_event(event.id, EventState.QUARANTINED, conflict.code)
+        set_aside(event.id, conflict.code, row.payment_id)
 
 
 def _own_id(body: Mapping[str, Any], name: str) -> UUID | None:
@@ -201,6 +202,6 @@ def _own_id(body: Mapping[str, Any], name: str) -> UUID | None:
 
 def _wait(event: GatewayEvent, at: datetime) -> None:
     if at - event.received_at > WAIT_FOR:
-        end_event(event.id, EventState.QUARANTINED, "names-nothing-here")
+        set_aside(event.id, "names-nothing-here")
     else:
         end_event(event.id, EventState.WAITING)

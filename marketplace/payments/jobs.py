@@ -19,7 +19,7 @@ from marketplace.payments.inbox import apply_event
 from marketplace.payments.models import GatewayEvent, PaymentAttempt, PaymentRefund
 from marketplace.payments.online import drive
 from marketplace.payments.refunding import drive_refund
-from marketplace.payments.states import ATTEMPT_LIVE, EventState, RefundState
+from marketplace.payments.states import ATTEMPT_LIVE, EVENT_OPEN, RefundState
 
 log = logging.getLogger("marketplace.payments")
 
@@ -57,7 +57,7 @@ def reconcile(young: float = YOUNG.total_seconds()) -> None:
         (
             GatewayEvent.id,
             GatewayEvent.received_at,
-            GatewayEvent.state.in_((EventState.NEW, EventState.WAITING)),
+            GatewayEvent.state.in_(EVENT_OPEN),
             apply_event,
         ),
     ]

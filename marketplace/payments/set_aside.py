@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from marketplace.actors import Actor, Permission
 from marketplace.errors import NotFound, WrongState
+from marketplace.payments.events import event_subject, told_fen
 from marketplace.payments.models import GatewayEvent, Payment, PaymentAttempt
 from marketplace.payments.states import EventEnd, EventState
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, transaction
@@ -51,7 +51,7 @@ def list_set_aside(
     return [
         {
             **{name: row[name] for name in ("id", "event_id", "kind", "why", "received_at")},
-            "amount_fen": _whole(row["body"].get("amount_received", row["body"].get("amount"))),
+            "amount_fen": told_fen(row["body"]),
             "currency": row["body"].get("currency"),
             "payment": known.get(named[row["id"]]),
         }
@@ -80,7 +80,7 @@ def end_set_aside(actor: Actor, number: int, *, outcome: EventEnd, once: Once = 
         tx.record(
             "gateway_event.decided",
             "gateway_event",
-            uuid5(NAMESPACE_URL, row.event_id),
+            event_subject(row),
             event=row.event_id,
             event_kind=row.kind,
             why=row.reason,
@@ -99,7 +99,3 @@ def _intent(body: dict[str, Any]) -> str | None:
     """The intent that a message is about: its own, or the one that a refund names."""
     found = body.get("payment_intent") if body.get("object") == "refund" else body.get("id")
     return found if isinstance(found, str) else None
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -86,6 +86,10 @@ class EventState(StrEnum):
     QUARANTINED = "quarantined"
 
 
+# A message that the worker still applies; every other state is an end, or waits for a person.
+EVENT_OPEN = frozenset({EventState.NEW, EventState.WAITING})
+
+
 class EventEnd(StrEnum):
     """What a person decides about a message that was put aside."""
 

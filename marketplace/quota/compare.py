@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import sqlalchemy as sa
 
-from marketplace.quota.consignment_books import compare_consignments
+from marketplace.quota.compare_channels import compare_channels
+from marketplace.quota.comparison import Comparison, Difference
 from marketplace.quota.ledger import states_of
+from marketplace.quota.message_books import MessageBooks
 from marketplace.quota.rebuild import Rebuilt
-
-_STREAMED = {"stream_results": True, "yield_per": 2_000}
-
-
-@dataclass(frozen=True)
-class Difference:
-    """`what` names the table and column, `where` the row; what the facts say, and what the table says."""
-
-    what: str
-    where: str
-    expected: Any
-    found: Any
-
-    def line(self) -> str:
-        return f"{self.what} at {self.where}: expected {self.expected}, found {self.found}"
 
 
 @dataclass(frozen=True)
@@ -91,6 +78,9 @@ _MONEY = """
 _MONEY_NAMES = ("kind", "payment_id", "statement_id", "occurred_on", "recorded_at")
 _POSTINGS = "select fact_id::text, account, organisation_id::text, amount_fen from money_posting"
 _ATTEMPTS = "select id::text, captured_fen, refunded_fen from payment_attempt"
+_MESSAGES = """
+    select event_id, state, reason from gateway_event where state = 'quarantined' or reason in ('settled', 'foreign')
+"""
 _DECLARATIONS = (
     "select id::text, agency_id::text, year, state, current_version, approved_version from declaration"
 )
@@ -104,116 +94,10 @@ _VERSION_NAMES = (
     "canteen", "base_fen", "share_bp", "reserve_fen", "represented_by_id", "contractor_id", "policy_version",
 )  # fmt: skip
 
-_STATEMENTS = """
-    select id::text, number, channel_id::text, seller_id::text, agreement_id::text, period, from_day::text,
-           to_day::text, due_on::text, state, total_fen, encode(sha256, 'hex'),
-           paid_on::text, document_id::text
-    from statement
-"""
-_STATEMENT_NAMES = (
-    "number", "channel_id", "seller_id", "agreement_id", "period", "from_day", "to_day", "due_on", "state",
-    "total_fen", "sha256", "paid_on", "document_id",
-)  # fmt: skip
-_STATEMENT_LINES = """
-    select id::text, statement_id::text, position, kind, day::text, source_id::text, product_id::text, lot_id::text,
-           quantity, unit_price_fen, amount_fen
-    from statement_line
-"""
-_STATEMENT_LINE_NAMES = (
-    "statement_id", "position", "kind", "day", "source_id", "product_id", "lot_id", "quantity", "unit_price_fen",
-    "amount_fen",
-)  # fmt: skip
-_DISPUTES = (
-    "select id::text, statement_id::text, line_id::text, raised_by::text, state from statement_dispute"
-)
-
-_SALES = """
-    select id::text, channel_id::text, place_id::text, business_day::text, version, red, corrects_id::text, total_fen
-    from sales_report
-"""
-_SALES_NAMES = ("channel_id", "place_id", "business_day", "version", "red", "corrects_id", "total_fen")
-_SALES_LINES = """
-    select r.report_id::text, r.position, r.seller_id::text, r.product_id::text, r.lot_id::text, s.lot_id::text,
-           s.place_id::text, r.quantity, r.unit_price_fen, r.amount_fen, r.retail_fen
-    from sales_report_line r join stock s on s.id = r.stock_id
-"""
-_SALES_LINE_NAMES = (
-    "seller_id", "product_id", "lot_id", "lot of stock_id", "place of stock_id", "quantity", "unit_price_fen",
-    "amount_fen", "retail_fen",
-)  # fmt: skip
-
-_COUNTS = """
-    select id::text, channel_id::text, place_id::text, counted_on::text, version from stock_count
-"""
-_COUNT_LINES = """
-    select c.count_id::text, c.position, c.seller_id::text, c.product_id::text, c.lot_id::text, s.lot_id::text,
-           s.place_id::text, c.expected, c.counted, c.spoilage, c.loss, c.borne_by, c.cause, c.unit_price_fen,
-           c.amount_fen
-    from stock_count_line c join stock s on s.id = c.stock_id
-"""
-_COUNT_LINE_NAMES = (
-    "seller_id", "product_id", "lot_id", "lot of stock_id", "place of stock_id", "expected", "counted", "spoilage",
-    "loss", "borne_by", "cause", "unit_price_fen", "amount_fen",
-)  # fmt: skip
-
-Row = tuple[Hashable, tuple[Any, ...]]
-
-
-class _Comparison:
-    def __init__(self, connection: sa.Connection, differences: list[Difference]) -> None:
-        self.connection = connection
-        self.differences = differences
-
-    def rows(self, statement: str) -> Iterator[Any]:
-        yield from self.connection.exec_driver_sql(statement, execution_options=_STREAMED)
-
-    def table(
-        self,
-        name: str,
-        names: tuple[str, ...],
-        rows: Iterator[Row],
-        expected: Mapping[Any, Any],
-        read: Callable[[Any], tuple[Any, ...]],
-    ) -> int:
-        """Each row of a table against its expected values, both ways. Returns how many rows there are.
-
-        A key that comes twice in the table is a difference too.
-        """
-        seen: set[Hashable] = set()
-        count = 0
-        for key, found in rows:
-            count += 1
-            where = _place(key)
-            if key in seen:
-                self.differences.append(Difference(name, where, "one row", "more than one"))
-                continue
-            seen.add(key)
-            told = expected.get(key)
-            if told is None:
-                self.differences.append(
-                    Difference(name, where, "no row", dict(zip(names, found, strict=True)))
-                )
-                continue
-            values = read(told)
-            if values != found:
-                for column, want, have in zip(names, values, found, strict=True):
-                    if want != have:
-                        self.differences.append(Difference(f"{name}.{column}", where, want, have))
-        for key in expected.keys() - seen:
-            values = read(expected[key])
-            self.differences.append(
-                Difference(name, _place(key), dict(zip(names, values, strict=True)), "no row")
-            )
-        return count
-
-
-def _place(key: Hashable) -> str:
-    return " ".join(str(part) for part in key) if isinstance(key, tuple) else str(key)
-
 
 def compare_tables(connection: sa.Connection, rebuilt: Rebuilt, differences: list[Difference]) -> Sizes:
     """Adds every difference to `differences`; returns how many rows of each kind were compared."""
-    comparison = _Comparison(connection, differences)
+    comparison = Comparison(connection, differences)
     stock_rows = _compare_stock(comparison, rebuilt)
     lines = comparison.table(
         "order_line",
@@ -244,13 +128,12 @@ def compare_tables(connection: sa.Connection, rebuilt: Rebuilt, differences: lis
         tuple,
     )
     _compare_declarations(comparison, rebuilt)
-    _compare_statements(comparison, rebuilt)
-    _compare_shops(comparison, rebuilt)
-    compare_consignments(comparison, rebuilt.consignments)
+    _compare_messages(comparison, rebuilt.messages)
+    compare_channels(comparison, rebuilt)
     return Sizes(stock_rows, entries, lines, _compare_money(comparison, rebuilt))
 
 
-def _compare_money(comparison: _Comparison, rebuilt: Rebuilt) -> int:
+def _compare_money(comparison: Comparison, rebuilt: Rebuilt) -> int:
     comparison.table(
         "money_entry",
         _MONEY_NAMES,
@@ -274,48 +157,15 @@ def _compare_money(comparison: _Comparison, rebuilt: Rebuilt) -> int:
     )
 
 
-def _compare_statements(comparison: _Comparison, rebuilt: Rebuilt) -> None:
-    books = rebuilt.books
-    comparison.table(
-        "statement",
-        _STATEMENT_NAMES,
-        ((row[0], tuple(row[1:])) for row in comparison.rows(_STATEMENTS)),
-        books.statements,
-        lambda s: (*s.head, s.state, s.total_fen, s.sha256, s.paid_on, s.document),
+def _compare_messages(comparison: Comparison, books: MessageBooks) -> None:
+    rows = (
+        (str(uuid5(NAMESPACE_URL, event)), (state, reason))
+        for event, state, reason in comparison.rows(_MESSAGES)
     )
-    for name, names, statement, expected in (
-        ("statement_line", _STATEMENT_LINE_NAMES, _STATEMENT_LINES, books.lines),
-        ("statement_dispute", ("statement_id", "line_id", "raised_by", "state"), _DISPUTES, books.disputes),
-    ):
-        rows = ((row[0], tuple(row[1:])) for row in comparison.rows(statement))
-        comparison.table(name, names, rows, expected, tuple)
+    comparison.table("gateway_event", ("state", "reason"), rows, books.messages, tuple)
 
 
-def _compare_shops(comparison: _Comparison, rebuilt: Rebuilt) -> None:
-    shops = rebuilt.shops
-    comparison.table(
-        "sales_report",
-        _SALES_NAMES,
-        ((row[0], tuple(row[1:])) for row in comparison.rows(_SALES)),
-        shops.sales,
-        lambda s: (*s.head, s.total_fen),
-    )
-    comparison.table(
-        "stock_count",
-        ("channel_id", "place_id", "counted_on", "version"),
-        ((row[0], tuple(row[1:])) for row in comparison.rows(_COUNTS)),
-        shops.counts,
-        tuple,
-    )
-    for name, names, statement, expected in (
-        ("sales_report_line", _SALES_LINE_NAMES, _SALES_LINES, shops.sales_lines),
-        ("stock_count_line", _COUNT_LINE_NAMES, _COUNT_LINES, shops.count_lines),
-    ):
-        rows = (((row[0], row[1]), tuple(row[2:])) for row in comparison.rows(statement))
-        comparison.table(name, names, rows, expected, tuple)
-
-
-def _compare_stock(comparison: _Comparison, rebuilt: Rebuilt) -> int:
+def _compare_stock(comparison: Comparison, rebuilt: Rebuilt) -> int:
     count = 0
     seen = set()
     for lot, place, on_hand, reserved, moved_on_hand, moved_reserved, *sale in comparison.rows(_STOCK):
@@ -338,7 +188,7 @@ def _compare_stock(comparison: _Comparison, rebuilt: Rebuilt) -> int:
     return count
 
 
-def _compare_standings(comparison: _Comparison, rebuilt: Rebuilt) -> None:
+def _compare_standings(comparison: Comparison, rebuilt: Rebuilt) -> None:
     comparison.table(
         "line_standing",
         _STANDING_NAMES,
@@ -362,7 +212,7 @@ def _states(text: str) -> Any:
         return text
 
 
-def _compare_declarations(comparison: _Comparison, rebuilt: Rebuilt) -> None:
+def _compare_declarations(comparison: Comparison, rebuilt: Rebuilt) -> None:
     comparison.table(
         "declaration",
         _DECLARATION_NAMES,

@@ -6,27 +6,12 @@ Each fact has to move exactly the stock that its lines speak of, between the sel
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 Text = dict[str, Any]
 HEAD = ("number", "channel", "seller", "agreement", "shop")
-
-HEADS = """
-    select id::text, number, channel_id::text, seller_id::text, agreement_id::text, place_id::text, state
-    from consignment
-"""
-HEAD_NAMES = ("number", "channel_id", "seller_id", "agreement_id", "place_id", "state")
-LINES = """
-    select c.id::text, c.consignment_id::text, c.position, c.product_id::text, c.lot_id::text, s.lot_id::text,
-           s.place_id::text, c.trace_code, c.quantity, c.accepted
-    from consignment_line c join stock s on s.id = c.stock_id
-"""
-LINE_NAMES = (
-    "consignment_id", "position", "product_id", "lot_id", "lot of stock_id", "place of stock_id", "trace_code",
-    "quantity", "accepted",
-)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -96,36 +81,3 @@ def _moved(moves: Iterable[Text], wanted: Mapping[tuple[str, str], list[int]]) -
         row[1] += move["reserved"]
     if {k: v for k, v in found.items() if any(v)} != {k: v for k, v in wanted.items() if any(v)}:
         raise ValueError("its moves do not move the packs of its lines")
-
-
-class Comparison(Protocol):
-    """What `compare.py` gives: rows of a statement, and a table against what is expected of it."""
-
-    def rows(self, statement: str) -> Any: ...
-
-    def table(
-        self,
-        name: str,
-        names: tuple[str, ...],
-        rows: Any,
-        expected: Mapping[Any, Any],
-        read: Callable[[Any], tuple[Any, ...]],
-    ) -> int: ...
-
-
-def compare_consignments(comparison: Comparison, books: ConsignmentBooks) -> None:
-    """Add to the comparison whatever the two tables say otherwise than the facts."""
-    comparison.table(
-        "consignment",
-        HEAD_NAMES,
-        ((row[0], tuple(row[1:])) for row in comparison.rows(HEADS)),
-        books.consignments,
-        lambda sums: (*sums.head, sums.state),
-    )
-    comparison.table(
-        "consignment_line",
-        LINE_NAMES,
-        ((row[0], tuple(row[1:])) for row in comparison.rows(LINES)),
-        books.lines,
-        lambda line: (*line.head, line.quantity, line.accepted),
-    )

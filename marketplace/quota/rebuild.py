@@ -14,6 +14,7 @@ from typing import Any
 from marketplace.payments.money_ledger import postings_of
 from marketplace.quota.consignment_books import ConsignmentBooks
 from marketplace.quota.ledger import LINE_FACTS, LineState, advance, book, states_of, steps_of
+from marketplace.quota.message_books import MessageBooks
 from marketplace.quota.shop_books import ShopBooks
 from marketplace.quota.statement_books import StatementBooks
 
@@ -90,6 +91,7 @@ class Rebuilt:
     books: StatementBooks = field(default_factory=StatementBooks)
     shops: ShopBooks = field(default_factory=ShopBooks)
     consignments: ConsignmentBooks = field(default_factory=ConsignmentBooks)
+    messages: MessageBooks = field(default_factory=MessageBooks)
     closed: set[str] = field(default_factory=set)
     refusals: list[Refusal] = field(default_factory=list)
     _attributes: dict[str, LineState] = field(default_factory=dict)
@@ -119,6 +121,8 @@ class Rebuilt:
             "payment.refund_failed": (partial(self._ask_back, -1),),
             "payment.refunded": (self._post, self._give_back, booked["payment.refunded"]),
             "payment.settled": (self._post,),
+            "gateway_event.set_aside": (self.messages.take,),
+            "gateway_event.decided": (self.messages.take,),
             "statement.issued": (self.books.take, self._owe),
             "statement.answered": (self.books.take, self._owe),
             "statement.settled": (self.books.take, self._owe),

@@ -17,7 +17,8 @@ import sqlalchemy as sa
 
 from marketplace.journal import checkpoints
 from marketplace.journal.merkle import Frontier, leaf_hash
-from marketplace.quota.compare import Difference, compare_tables
+from marketplace.quota.compare import compare_tables
+from marketplace.quota.comparison import Difference
 from marketplace.quota.rebuild import Rebuilt
 
 _FETCHED = 2_000

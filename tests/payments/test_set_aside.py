@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 import time_machine
-from flask import Flask
+from flask import Flask, current_app
 
 from marketplace.database import db
 from marketplace.errors import Forbidden, NotFound, WrongState
+from marketplace.journal.models import Fact
+from marketplace.journal.sealing import Sealer
+from marketplace.notices.following import follow
+from marketplace.notices.models import Notice
 from marketplace.payments import inbox, queries, service
 from marketplace.payments.models import GatewayEvent
 from marketplace.payments.set_aside import count_set_aside, list_set_aside
 from marketplace.payments.states import EventEnd
+from marketplace.quota.verify import verify
 from tests.faults.gateway_double import running_double, signed
 from tests.payments.factory import World, counts, rows
 from tests.payments.paying_online import Payer, attempts, gateway, payment_state
@@ -101,6 +108,123 @@ def test_applied_anew_it_goes_through_all_checks_and_pays_when_its_cause_is_gone
     inbox.apply_event(number)
     assert state(number)[0] == "applied"
     assert payment_state(payment["id"]) == "paid"
+    verified()
+
+
+def open_notices() -> list[str]:
+    """Topics of what people are asked about messages, by now."""
+    Sealer().seal_pending()
+    while follow():
+        pass
+    return sorted(
+        row[0]
+        for row in rows(
+            sa.select(Notice.topic).where(
+                Notice.subject_type == "gateway_event",
+                Notice.done_at.is_(None),
+                Notice.organisation_id.is_(None),
+            )
+        )
+    )
+
+
+def facts_about(event_id: str) -> list[tuple[str, dict[str, Any]]]:
+    found = rows(
+        sa.select(Fact.kind, Fact.body).where(Fact.kind.like("gateway_event.%")).order_by(Fact.recorded_at)
+    )
+    texts = [(kind, json.loads(body)["data"]) for kind, body in found]
+    return [(kind, data) for kind, data in texts if data["event"] == event_id]
+
+
+def set_aside_after_a_day(clock: time_machine.Traveller, event_id: str, **more: Any) -> int:
+    number = told(event_id, id=f"pi_{event_id}", amount=700, amount_received=700, **more)
+    clock.shift(timedelta(days=1, minutes=1))
+    inbox.apply_event(number)
+    return number
+
+
+def test_what_is_put_aside_is_a_fact_without_the_payers_data_and_told_to_office_and_clerk_until_it_is_decided(
+    payer: Payer, clock: time_machine.Traveller
+):
+    number = set_aside_after_a_day(
+        clock,
+        "evt_told",
+        receipt_email="wang@example.cn",
+        shipping={"name": "王小明", "phone": "13800000000"},
+    )
+    inbox.apply_event(number)
+
+    ((kind, data),) = facts_about("evt_told")
+    assert kind == "gateway_event.set_aside"
+    assert data == {
+        "event": "evt_told", "event_kind": "payment_intent.succeeded", "why": "names-nothing-here",
+        "payment": None, "seen_fen": 700,
+    }  # fmt: skip
+    assert open_notices() == ["gateway_message", "gateway_message_clerk"]
+    verified()
+
+    service.end_set_aside(payer.actor("office"), number, outcome=EventEnd.FOREIGN)
+
+    assert open_notices() == []
+    assert [kind for kind, _ in facts_about("evt_told")] == [
+        "gateway_event.set_aside",
+        "gateway_event.decided",
+    ]
+    verified()
+
+
+def test_a_success_of_another_sum_is_put_aside_once_however_often_it_is_applied(payer: Payer):
+    payment = payer.opened(payer.world.order([(4500, 10)]))
+    payer.double.fail("never", "confirm")
+    payer.pay(payment)
+    intent = next(iter(payer.double.intents.values()))
+    number = told("evt_more", id=intent["id"], amount=45_100, amount_received=45_100)
+
+    with ThreadPoolExecutor(4) as pool:
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
+
+        def apply(_: int) -> None:
+            with app.app_context():
+                inbox.apply_event(number)
+
+        list(pool.map(apply, range(4)))
+
+    assert state(number) == ("quarantined", "amount-differs")
+    ((_, data),) = facts_about("evt_more")
+    assert (data["payment"], data["seen_fen"]) == (str(payment["id"]), 45_100)
+    assert attempts(payment["id"])[0][0] == "quarantined"
+    assert "gateway_message" in open_notices()
+    verified()
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ("set state = 'ignored', reason = 'foreign'", "gateway_event.state"),
+        ("set state = 'applied', reason = null", "gateway_event"),
+        ("set reason = 'unreadable'", "gateway_event.reason"),
+    ],
+)
+def test_a_message_that_somebody_hides_is_found(
+    payer: Payer, clock: time_machine.Traveller, change: str, what: str
+):
+    number = set_aside_after_a_day(clock, f"evt_hidden_{what}_{len(change)}")
+    with db.session() as session:
+        before = session.execute(
+            sa.text("select state, reason from gateway_event where id = :id"), {"id": number}
+        ).one()
+        session.execute(sa.text(f"update gateway_event {change} where id = :id"), {"id": number})
+        session.commit()
+
+    found = {difference.what for difference in verify(db.engine, []).differences}
+
+    assert what in found
+    with db.session() as session:
+        session.execute(
+            sa.text("update gateway_event set state = :state, reason = :reason where id = :id"),
+            {"id": number, "state": before.state, "reason": before.reason},
+        )
+        session.commit()
     verified()
 
 
