@@ -7,6 +7,8 @@ defusedxml, which openpyxl uses. Rows are read as a stream, so that neither rows
 from __future__ import annotations
 
 import math
+import re
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -24,8 +26,19 @@ SIGNATURE = b"PK\x03\x04"
 OLD_SIGNATURE = b"\xd0\xcf\x11\xe0"
 MOST_UNPACKED = 2_000_000  # bytes; the most rows that are taken fill less than half of it
 MOST_PARTS = 200
+# Elements, opened and closed, of all parts and of the styles: what openpyxl makes of each costs far more than its bytes.
+# The most rows that are taken, with a text of their own in every cell, have 90,000.
+MOST_TAGS = 120_000
+MOST_STYLE_TAGS = 10_000
 MOST_LINES = 20_000  # empty ones between the others included
 MOST_COLUMNS = 20
+_STYLES = "xl/styles.xml"
+_TOO_LARGE = "表太大，请只留用得到的几列，另存后再传"
+_UNREADABLE = "读不了这个文件，请另存成 XLSX 或 CSV"
+# An encoding of one's own would hide the elements from being counted.
+_ENCODING = re.compile(rb"encoding\s*=\s*[\"']([\w.-]+)")
+# It warns of what it leaves out of odd workbooks, styles and lists to choose from among them; none of that is read here.
+warnings.filterwarnings("ignore", module=r"openpyxl\b")
 # What openpyxl raises for XML that is no workbook's: it has no error of its own for that.
 _BROKEN = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, OSError, EOFError, RuntimeError,
@@ -65,21 +78,33 @@ def table_rows(content: bytes) -> Iterator[SheetRow]:
     except UnreadableWorkbook:
         raise
     except _BROKEN:
-        raise UnreadableWorkbook("读不了这个文件，请另存成 XLSX 或 CSV") from None
+        raise UnreadableWorkbook(_UNREADABLE) from None
 
 
 def _check_size(content: bytes) -> None:
     with zipfile.ZipFile(BytesIO(content)) as parts:
         listed = parts.infolist()
-    # No part unpacks to more than its entry says: the zip reader stops there.
-    if len(listed) > MOST_PARTS or sum(part.file_size for part in listed) > MOST_UNPACKED:
-        raise UnreadableWorkbook("表太大，请只留要上报的几列，另存后再传")
+        # No part unpacks to more than its entry says: the zip reader stops there.
+        if len(listed) > MOST_PARTS or sum(part.file_size for part in listed) > MOST_UNPACKED:
+            raise UnreadableWorkbook(_TOO_LARGE)
+        tags = 0
+        for part in listed:
+            xml = parts.read(part)
+            declared = _ENCODING.search(xml[:200])
+            if declared and declared[1].lower() not in (b"utf-8", b"utf-16", b"us-ascii"):
+                raise UnreadableWorkbook(_UNREADABLE)
+            found = xml.count(b"<")
+            tags += found
+            if tags > MOST_TAGS or (found > MOST_STYLE_TAGS and part.filename == _STYLES):
+                raise UnreadableWorkbook(_TOO_LARGE)
 
 
 def _rows(content: bytes) -> Iterator[SheetRow]:
     book = load_workbook(BytesIO(content), read_only=True)
     saved: Iterator[Sequence[Any]] | None = None
     place = _only_table(book)
+    if place is None:
+        return
     for number, row in enumerate(_lines(book, place), start=1):
         values = [cell.value for cell in row]
         if saved is not None or any(cell.data_type == "f" for cell in row):
@@ -98,16 +123,14 @@ def _rows(content: bytes) -> Iterator[SheetRow]:
             raise UnreadableWorkbook(f"表太长，最多{MOST_LINES}行，请分开上传")
 
 
-def _only_table(book: Any) -> int:
-    """Which of the visible sheets has cells with something in them."""
+def _only_table(book: Any) -> int | None:
+    """Which of the visible sheets has cells with something in them; None when none has."""
     visible = [n for n, sheet in enumerate(book.worksheets) if sheet.sheet_state == "visible"]
     filled = [n for n in visible if any(c.value is not None for row in _lines(book, n) for c in row)]
     if len(filled) > 1:
         names = "、".join(book.worksheets[n].title for n in filled)
         raise UnreadableWorkbook(f"有几张工作表（{names[:60]}），请只留一张")
-    if not filled:
-        raise UnreadableWorkbook("文件里没有销售")
-    return filled[0]
+    return filled[0] if filled else None
 
 
 def _lines(book: Any, place: int) -> Iterator[Sequence[Any]]:

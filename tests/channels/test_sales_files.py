@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+import time
 import zipfile
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,6 +18,7 @@ import xlsxwriter
 from flask import Flask
 
 from marketplace.channels.sales_files import (
+    MOST_ROWS,
     FileRow,
     LineMistake,
     as_text,
@@ -159,7 +164,7 @@ def test_what_a_workbook_can_not_tell_is_named_by_row_and_column() -> None:
         ),
         (
             repacked(book_of(filled), "docProps/app.xml", lambda xml: bytes(MOST_UNPACKED)),
-            "表太大，请只留要上报的几列，另存后再传",
+            "表太大，请只留用得到的几列，另存后再传",
         ),
         (
             repacked(book_of(filled), SHEET, lambda xml: xml.replace(b'r="5"', b'r="900000000"')),
@@ -169,6 +174,115 @@ def test_what_a_workbook_can_not_tell_is_named_by_row_and_column() -> None:
 )  # fmt: skip
 def test_a_workbook_that_is_none_or_would_grow_is_refused_as_a_whole(content: bytes, detail: str) -> None:
     assert read_file(content) == ([], [LineMistake(0, detail)])
+
+
+MAIN = b'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+STYLES = "xl/styles.xml"
+
+
+def styled(unit: bytes, times: int, around: bytes = b"cellXfs") -> bytes:
+    """A workbook whose styles hold `unit` so many times."""
+    return repacked(
+        book_of(filled),
+        STYLES,
+        lambda xml: b"<styleSheet %s><%s>%s</%s></styleSheet>" % (MAIN, around, unit * times, around),
+    )
+
+
+def rows_of(row: bytes, times: int) -> bytes:
+    """A workbook whose sheet has `row` so many times."""
+    return repacked(
+        book_of(filled),
+        SHEET,
+        lambda xml: b"<worksheet %s><sheetData>%s</sheetData></worksheet>" % (MAIN, row * times),
+    )
+
+
+# Each just within what is taken; a tag that is opened and closed counts twice.
+COSTLY = {
+    "cells": rows_of(b"<row>" + b"<c/>" * 115_000 + b"</row>", 1),
+    "formulas": rows_of(b"<row>" + b"<c><f>1</f><v>1</v></c>" * 20 + b"</row>", 940),
+    "shared": repacked(
+        book_of(filled), "xl/sharedStrings.xml", lambda xml: b"<sst %s>%s</sst>" % (MAIN, b"<si/>" * 115_000)
+    ),
+    "fonts": styled(b"<font/>", 9_900, b"fonts"),
+    "formats": styled(b"<xf/>", 9_900),
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_the_costliest_workbook_that_is_taken_is_read_in_two_seconds(name: str) -> None:
+    before = time.process_time()
+    mistakes = read_file(COSTLY[name])[1]
+    spent = time.process_time() - before
+
+    assert [m.detail for m in mistakes if "太大" in m.detail] == []
+    assert spent < 2
+
+
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [
+        (rows_of(b"<row>" + b"<c/>" * 121_000 + b"</row>", 1), "表太大，请只留用得到的几列，另存后再传"),
+        (styled(b"<xf/>", 10_100), "表太大，请只留用得到的几列，另存后再传"),
+        (
+            repacked(
+                book_of(filled),
+                STYLES,
+                lambda xml: (
+                    b"<?xml version='1.0' encoding='cp037'?>" + (b"<styleSheet/>").decode().encode("cp037")
+                ),
+            ),
+            "读不了这个文件，请另存成 XLSX 或 CSV",
+        ),
+    ],
+)
+def test_a_workbook_of_more_elements_than_a_table_has_is_refused_before_it_is_parsed(
+    content: bytes, detail: str
+) -> None:
+    before = time.process_time()
+
+    assert read_file(content) == ([], [LineMistake(0, detail)])
+    assert time.process_time() - before < 0.2
+
+
+def test_the_most_rows_that_are_taken_are_read_whole() -> None:
+    def full(sheet: Any) -> None:
+        for n in range(MOST_ROWS):
+            sheet.write_row(n, 0, [f"2026-11-{n % 28 + 1:02}", f"LOT{n}", f"{n % 7 + 1}"])
+
+    rows, mistakes = read_file(book_of(full))
+
+    assert (len(rows), mistakes) == (MOST_ROWS, [])
+
+
+def test_what_openpyxl_says_of_odd_workbooks_stays_inside(tmp_path: Path) -> None:
+    odd = {
+        "bare": styled(b"<xf/>", 0),
+        "lists": repacked(
+            book_of(filled),
+            SHEET,
+            lambda xml: xml.replace(
+                b"</worksheet>",
+                b'<extLst><ext uri="{CCE6A557-97BC-4B89-ADB6-D9C93CAAB3DF}"/></extLst></worksheet>',
+            ),
+        ),
+        "day": rows_of(b'<row><c t="n" s="1"><v>99999999999</v></c></row>', 1),
+    }
+    for name, content in odd.items():
+        (tmp_path / f"{name}.xlsx").write_bytes(content)
+    script = (
+        "import pathlib, sys; from marketplace.channels.sales_files import read_file\n"
+        "for path in sorted(pathlib.Path(sys.argv[1]).iterdir()): read_file(path.read_bytes())"
+    )
+
+    # Every warning is an error there, but for those that the module itself passes over.
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", script, str(tmp_path)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.fixture(scope="module")
