@@ -24,9 +24,11 @@ from marketplace.wire import Prepared, prepare
 
 
 def product_scope(actor: Actor) -> sa.ColumnElement[bool]:
-    """Products in any state that the actor may see: a seller's own; the recognising office's and the system's: all."""
+    """Products in any state that the actor may see: a seller's own; the recognising office and the system all, an
+    office of a county those of the county's sellers.
+    """
     if actor.can(Permission.PRODUCT_RECOGNISE):
-        return sa.true()
+        return Product.seller_id.in_(sorted(actor.subordinate_ids)) if actor.of_county else sa.true()
     if actor.organisation_id is None:
         return sa.false()
     return Product.seller_id == actor.organisation_id

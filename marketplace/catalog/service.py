@@ -213,9 +213,12 @@ def submit_product(actor: Actor, product_id: UUID, *, once: Once = NO_ONCE) -> R
 
 
 def recognise_product(actor: Actor, product_id: UUID, *, once: Once = NO_ONCE) -> Reply:
-    """Put a product on the shelf. Raises SellerNotAdmitted (`seller-not-admitted`), WrongState."""
+    """Put a product on the shelf.
+
+    Raises SellerNotAdmitted (`seller-not-admitted`), WrongState, NotFound for an office of another county.
+    """
     with transaction(actor, Permission.PRODUCT_RECOGNISE, once) as tx:
-        product = _locked(tx, product_id, sa.true())
+        product = _own_locked(tx, product_id)
         seller = tx.session.get_one(Organisation, product.seller_id)
         admitted = seller.admitted_on is not None and seller.admitted_on <= business_day(tx.started_at)
         if not admitted or seller.disabled_at is not None:
@@ -227,7 +230,7 @@ def recognise_product(actor: Actor, product_id: UUID, *, once: Once = NO_ONCE) -
 def refuse_product(actor: Actor, product_id: UUID, reason: str, *, once: Once = NO_ONCE) -> Reply:
     """Send a product back with a reason."""
     with transaction(actor, Permission.PRODUCT_RECOGNISE, once) as tx:
-        return _moved(tx, _locked(tx, product_id, sa.true()), "refuse", "product.refused", reason)
+        return _moved(tx, _own_locked(tx, product_id), "refuse", "product.refused", reason)
 
 
 def withdraw_product(actor: Actor, product_id: UUID, reason: str, *, once: Once = NO_ONCE) -> Reply:
@@ -246,17 +249,13 @@ def _moved(tx: Transaction, product: Product, event: str, kind: str, reason: str
     return tx.answer(lambda: queries.own_product_view(tx.session, tx.actor, product.id))
 
 
-def _locked(tx: Transaction, product_id: UUID, scope: sa.ColumnElement[bool]) -> Product:
+def _own_locked(tx: Transaction, product_id: UUID) -> Product:
     product = tx.session.scalars(
-        sa.select(Product).where(Product.id == product_id, scope).with_for_update()
+        sa.select(Product).where(Product.id == product_id, queries.product_scope(tx.actor)).with_for_update()
     ).one_or_none()
     if product is None:
         raise NotFound
     return product
-
-
-def _own_locked(tx: Transaction, product_id: UUID) -> Product:
-    return _locked(tx, product_id, queries.product_scope(tx.actor))
 
 
 def _cleaned(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def disputes() -> Shown:
     if wants_sheet():
         return _sheet(actor, for_office=True, q=searched(), sort=request.args.get("sort"))
     rows = queries.list_payments(db.session(), actor, today=today(), for_office=True, **list_wish())
-    return page("money/disputes.html", rows=rows, aside=count_set_aside(db.session()))
+    return page("money/disputes.html", rows=rows, aside=count_set_aside(db.session(), current_actor()))
 
 
 def _sheet(actor: Actor, **wish: Any) -> Response:

@@ -113,7 +113,7 @@ def settlement() -> Shown:
         ]
         return sheet_response(gettext("渠道结算"), columns, rows, [gettext(HELD_BASIS)])
     decides = current_actor().can(Permission.RECEIPT_RECORD)
-    aside = count_set_aside(db.session()) if decides else 0
+    aside = count_set_aside(db.session(), current_actor()) if decides else 0
     return page(
         "online/settlement.html",
         rows=page_of(rows),

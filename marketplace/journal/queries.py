@@ -1,12 +1,13 @@
 """The journal for those who may read it: the feed of facts in seal order, checkpoints, and proofs.
 
 A fact is read by the organisations it concerns, by the poverty and finance offices, and what concerns lots by the
-market regulator. Checkpoints and consistency proofs hold hashes alone and are for everybody.
+market regulator; an office of a county reads those that concern an organisation of the county. Checkpoints and consistency proofs hold hashes alone and are for everybody.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,8 @@ from marketplace.journal.sealing import JournalBroken
 from marketplace.paging import DEFAULT_LIMIT, paginate
 
 READS_ALL = frozenset({Role.POVERTY_OFFICE, Role.FINANCE_REVIEWER})
+# Rules, regions and classes of goods, which name nobody: every office works by them.
+OF_ALL_OFFICES = ("region.", "township.", "policy.", "eligibility.", "category.", "period.")
 
 _roots = BlockRoots()
 
@@ -35,17 +38,23 @@ class NotSignedYet(Conflict):
 
 def readable(actor: Actor) -> sa.ColumnElement[bool]:
     """The condition on `fact` that keeps the facts `actor` may read."""
-    if actor.role in READS_ALL or actor.can(Permission.SYSTEM):
+    if actor.can(Permission.SYSTEM):
         return sa.true()
-    # A county's office supervises its county's orders and figures elsewhere; here it reads what it takes part in.
-    below = frozenset() if actor.organisation_kind == "office" else actor.subordinate_ids
-    own = {actor.organisation_id, *below} - {None}
-    concerned = Fact.parties.op("&&", is_comparison=True)(
-        sa.literal(sorted(own, key=str), ARRAY(PgUUID(as_uuid=True)))
-    )
+    own = _concerns({actor.organisation_id} - {None})
+    near = _concerns(actor.subordinate_ids)
+    if actor.role in READS_ALL:
+        common = sa.or_(*(Fact.kind.startswith(prefix) for prefix in OF_ALL_OFFICES))
+        return sa.or_(own, near, common) if actor.of_county else sa.true()
     if actor.role is Role.MARKET_REGULATOR:
-        return sa.or_(Fact.kind.startswith("lot."), concerned)
-    return concerned
+        lots = Fact.kind.startswith("lot.")
+        return sa.or_(own, sa.and_(lots, near) if actor.of_county else lots)
+    # Of the other offices a county's have no more than the city's: what they take part in.
+    return own if actor.organisation_kind == "office" else sa.or_(own, near)
+
+
+def _concerns(organisations: Iterable[UUID | None]) -> sa.ColumnElement[bool]:
+    found = sorted({o for o in organisations if o is not None})
+    return Fact.parties.op("&&", is_comparison=True)(sa.literal(found, ARRAY(PgUUID(as_uuid=True))))
 
 
 def events(session: Session, actor: Actor, *, after: int = 0, limit: int = DEFAULT_LIMIT) -> dict[str, Any]:

@@ -7,13 +7,13 @@ together; a worker killed at any point leaves the batch to the next one. All row
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from marketplace.accounts.models import Organisation, User
 from marketplace.actors import ROLE_PERMISSIONS, Permission
@@ -52,6 +52,7 @@ _TABLES: dict[str, Any] = {
     "lot": Lot, "declaration": Declaration, "organisation": Organisation,
     "webhook": WebhookEndpoint, "consignment": Consignment, "statement": Statement, "user": User,
 }  # fmt: skip
+_Office = aliased(Organisation)
 _SHIPPED = {OrderState.SHIPPED, OrderState.PART_ACCEPTED, OrderState.ACCEPTED, OrderState.REFUSED}
 
 
@@ -65,7 +66,7 @@ def follow(*, webhook: bool = False, most: int = BATCH) -> int:
             cursor = NoticeCursor(name=CURSOR, seq=0)
             session.add(cursor)
         rows = session.execute(
-            sa.select(Seal.seq, Fact.kind, Fact.subject_type, Fact.subject_id, Fact.body)
+            sa.select(Seal.seq, Fact.kind, Fact.subject_type, Fact.subject_id, Fact.parties, Fact.body)
             .join(Fact, Fact.id == Seal.fact_id)
             .where(Seal.seq > cursor.seq)
             .order_by(Seal.seq)
@@ -121,7 +122,7 @@ class _Batch:
         self._open = {tuple(row) for row in session.execute(waits)} if subjects else set()
         self._ended: set[tuple[str, UUID]] = set()
         self._made: list[tuple[Raise, Notice]] = []
-        self._addressed: dict[tuple[UUID | None, Permission], list[UUID]] = {}
+        self._addressed: dict[tuple[UUID | None, tuple[UUID, ...], Permission], list[UUID]] = {}
 
     def close(self, topic: str, subject_ids: list[UUID]) -> None:
         ended = set(subject_ids)
@@ -145,6 +146,7 @@ class _Batch:
             seq=seq,
             topic=step.topic,
             organisation_id=organisation_id,
+            parties=known.row.parties,
             permission=step.permission.value,
             news=step.news,
             subject_type=subject_type,
@@ -173,7 +175,9 @@ class _Batch:
                 self.session.execute(_DEFER, {"args": json.dumps({"sending_id": str(sending.id)}), "at": at})
 
     def _sendings(self, step: Raise, notice: Notice) -> list[NoticeSending]:
-        key = (notice.organisation_id, step.permission)
+        # Whom a notice for all offices concerns says which of the counties' are told.
+        near = tuple(notice.parties) if notice.organisation_id is None else ()
+        key = (notice.organisation_id, near, step.permission)
         if key not in self._addressed:
             self._addressed[key] = list(_addressed(self.session, *key))
         sendings = [
@@ -194,8 +198,13 @@ def _named(told: list[tuple[Any, dict[str, Any]]]) -> Iterable[str]:
             yield from map(str, _order_ids(data))
 
 
-def _addressed(session: Session, organisation_id: UUID | None, permission: Permission) -> Iterable[UUID]:
-    """People of the receiver that may take the step and left an e-mail address."""
+def _addressed(
+    session: Session, organisation_id: UUID | None, parties: Sequence[UUID], permission: Permission
+) -> Iterable[UUID]:
+    """People of the receiver that may take the step and left an e-mail address.
+
+    Of all offices: of the city's, and of the counties of `parties`.
+    """
     roles = [role for role, permissions in ROLE_PERMISSIONS.items() if permission in permissions]
     statement = (
         sa.select(User.id)
@@ -204,7 +213,11 @@ def _addressed(session: Session, organisation_id: UUID | None, permission: Permi
         .order_by(User.id)
     )
     if organisation_id is not None:
-        statement = statement.where(User.organisation_id == organisation_id)
+        return session.scalars(statement.where(User.organisation_id == organisation_id)).all()
+    near = sa.select(Organisation.region_code).where(Organisation.id.in_(parties))
+    statement = statement.join(_Office, _Office.id == User.organisation_id).where(
+        sa.or_(_Office.region_code.is_(None), _Office.region_code.like("%00"), _Office.region_code.in_(near))
+    )
     return session.scalars(statement).all()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.database import Base, row_id, uuid_pk
@@ -34,6 +34,8 @@ class Notice(Base):
     seq: Mapped[int]
     topic: Mapped[str]
     organisation_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("organisation.id"))
+    # The organisations of the fact: an office of a county is told when one of them is of the county.
+    parties: Mapped[list[UUID]] = mapped_column(ARRAY(sa.UUID()))
     permission: Mapped[str]
     news: Mapped[bool]
     subject_type: Mapped[str]

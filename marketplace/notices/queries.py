@@ -15,13 +15,19 @@ from marketplace.paging import paginate
 
 
 def visible_notices(actor: Actor) -> sa.ColumnElement[bool]:
-    """Notices of the own organisation, or of all offices, for a step that the actor may take."""
+    """Notices of the own organisation, or of all offices, for a step that the actor may take.
+
+    Of those for all offices one of a county has what concerns an organisation of the county.
+    """
     if actor.user_id is None:
         return sa.false()
     names = sorted(p.value for p in actor.permissions)
-    own = Notice.organisation_id == actor.organisation_id
+    own: sa.ColumnElement[bool] = Notice.organisation_id == actor.organisation_id
     if actor.organisation_kind == "office":
-        own = sa.or_(own, Notice.organisation_id.is_(None))
+        all_offices: sa.ColumnElement[bool] = Notice.organisation_id.is_(None)
+        if actor.of_county:
+            all_offices = sa.and_(all_offices, Notice.parties.overlap(sorted(actor.subordinate_ids)))
+        own = sa.or_(own, all_offices)
     begun = sa.or_(Notice.topic.not_in(sorted(ONCE_DUE)), Notice.due_at <= now())
     return sa.and_(own, begun, Notice.permission.in_(names))
 

@@ -27,9 +27,12 @@ def list_set_aside(
     """The messages that wait for a person, the longest first; two queries.
 
     `why` is the code of what was wrong, `amount_fen` and `currency` are as the gateway told them, and `payment` is the
-    one that it is about, when that is known and within `visible`. Raises Forbidden.
+    one that it is about, when that is known and within `visible`. Offices of the city decide about them: of a message
+    that agrees with nothing it is not known which county it concerns. Raises Forbidden.
     """
     actor.require(deciding_permission(actor))
+    if actor.of_county:
+        return []
     rows = session.execute(
         sa.select(
             GatewayEvent.id, GatewayEvent.event_id, GatewayEvent.kind, GatewayEvent.body,
@@ -59,8 +62,10 @@ def list_set_aside(
     ]
 
 
-def count_set_aside(session: Session) -> int:
-    """How many messages wait for a person."""
+def count_set_aside(session: Session, actor: Actor) -> int:
+    """How many messages wait for a person, as `list_set_aside` lists them."""
+    if actor.of_county:
+        return 0
     waiting = sa.select(sa.func.count()).where(GatewayEvent.state == EventState.QUARANTINED)
     return session.scalar(waiting) or 0
 
@@ -69,11 +74,12 @@ def end_set_aside(actor: Actor, number: int, *, outcome: EventEnd, once: Once = 
     """Decide about a message that was put aside; what it says of a payment is not believed by this alone.
 
     Applied anew it goes the way of every message, with the checks of that way, and may be put aside again. Otherwise it
-    has no effect for good. Raises Forbidden, NotFound, WrongState (`wrong-state`) when somebody was quicker.
+    has no effect for good. Raises Forbidden, NotFound, also for an office of a county,
+    WrongState (`wrong-state`) when somebody was quicker.
     """
     with transaction(actor, deciding_permission(actor), once) as tx:
         row = tx.session.get(GatewayEvent, number, with_for_update=True)
-        if row is None:
+        if row is None or actor.of_county:
             raise NotFound
         if row.state is not EventState.QUARANTINED:
             raise WrongState("这条通知已经处理过了")

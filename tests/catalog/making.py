@@ -14,6 +14,7 @@ from marketplace.catalog import service
 from marketplace.values import uuid7
 
 SYSTEM = system(Door.IMPORT)
+CITY = "620800"
 COUNTY = "620826"  # 静宁县: its goods count
 FAR_COUNTY = "620823"  # 崇信县: its goods are sold, and do not count
 APPLES = "010301"
@@ -39,7 +40,7 @@ def person(role: Role = Role.SELLER, kind: str = "seller", organisation_id: UUID
         username="somebody",
         organisation_id=organisation_id or organisation(kind),
         organisation_kind=kind,
-        region_code=COUNTY,
+        region_code=CITY if kind == "office" else COUNTY,
         role=role,
         permissions=ROLE_PERMISSIONS[role],
         door=Door.API,

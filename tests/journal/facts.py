@@ -1,5 +1,6 @@
 """Facts of a few organisations, recorded as services do, and the actors who read them."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from marketplace.actors import ROLE_PERMISSIONS, Actor, Door, Permission, Role, system
@@ -18,6 +19,13 @@ def reader(role: Role, organisation: UUID, subordinates: frozenset[UUID] = froze
         ROLE_PERMISSIONS[role],
         Door.API,
         subordinates,
+    )
+
+
+def county_reader(role: Role, organisation: UUID, of_the_county: frozenset[UUID]) -> Actor:
+    """One of an office of 静宁, where the organisations `of_the_county` are."""
+    return replace(
+        reader(role, organisation, of_the_county), organisation_kind="office", region_code="620826"
     )
 
 

@@ -23,7 +23,7 @@ from marketplace.journal.proofs import BLOCK, BlockRoots
 from marketplace.journal.sealing import Notary, seal_pending
 from marketplace.values import uuid7
 
-from .facts import reader, record
+from .facts import county_reader, reader, record
 
 SIGNER, VKEY = make_key("pingliang.example")
 CANARY = "canary-7f3a"
@@ -127,6 +127,56 @@ def test_the_market_regulator_reads_of_others_only_what_concerns_lots(context):
     assert {str(lot), str(inspection)} <= subjects
     assert str(order) not in subjects
     assert {each["kind"].split(".")[0] for each in found} == {"lot", "inspection"}
+
+
+@pytest.mark.parametrize("role", [Role.POVERTY_OFFICE, Role.FINANCE_REVIEWER])
+def test_an_office_of_a_county_reads_what_concerns_the_county_and_the_rules_of_all(context, role):
+    office, near, far = uuid7(), uuid7(), uuid7()
+    own, here, rule, common = (
+        record("document.stored", office), record("order.cancel_asked", far, near), record("policy.set"),
+        record("period.closed"),
+    )  # fmt: skip
+    record("order.cancel_asked", far, number=CANARY)
+    record("partner_key.created", far, number=CANARY)
+    record("gateway_event.set_aside", number=CANARY)
+    seal_pending()
+    county = county_reader(role, office, frozenset({near}))
+
+    found = pages(county, limit=2)
+
+    subjects = [each["subject"]["id"] for each in found]
+    assert [str(each) for each in (own, here, rule, common)] == [
+        s for s in subjects if s in map(str, (own, here, rule, common))
+    ]
+    assert CANARY not in str(found)
+    far_seq = next(e["seq"] for e in pages(reader(role, office), 100) if CANARY in str(e))
+    for ask in (queries.proof, queries.sealed):
+        with pytest.raises(NotFound):
+            ask(db.session(), county, far_seq)
+
+
+def test_the_regulator_of_a_county_reads_of_its_lots_alone(context):
+    office, near, far = uuid7(), uuid7(), uuid7()
+    here = record("lot.held", near)
+    record("lot.held", far, number=CANARY)
+    record("order.cancel_asked", near, number=CANARY)
+    seal_pending()
+
+    found = pages(county_reader(Role.MARKET_REGULATOR, office, frozenset({near})), limit=100)
+
+    assert [each["subject"]["id"] for each in found] == [str(here)]
+
+
+@pytest.mark.parametrize("role", [Role.SETTLEMENT_CLERK, Role.PLATFORM_ADMIN])
+def test_the_other_offices_of_a_county_read_what_they_take_part_in(context, role):
+    office, near = uuid7(), uuid7()
+    own = record("document.stored", office)
+    record("order.cancel_asked", near, number=CANARY)
+    seal_pending()
+
+    found = pages(county_reader(role, office, frozenset({near})), limit=100)
+
+    assert [each["subject"]["id"] for each in found] == [str(own)]
 
 
 def test_a_stranger_reads_no_fact(context):

@@ -6,7 +6,6 @@ from typing import Any
 
 from tests.matrix.acts import (
     COUNTY,
-    OFFICE,
     REASON,
     SELLER,
     Prepared,
@@ -29,7 +28,7 @@ def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"product_id": t.kept("draft", t.product)})
 
 
-@act("catalog.show_my_product", by="seller", sees=SELLER | OFFICE)
+@act("catalog.show_my_product", by="seller", sees=SELLER | COUNTY)
 def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"product_id": t.kept("draft", t.product)})
 
@@ -59,13 +58,13 @@ def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"product_id": t.product()})
 
 
-@act("catalog.recognise_product", by="county.office", sees=OFFICE, after=_withdraw)
+@act("catalog.recognise_product", by="county.office", sees=COUNTY, after=_withdraw)
 def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"product_id": t.product("submitted")})
 
 
 @act(
-    "catalog.refuse_product", by="county.office", sees=OFFICE,
+    "catalog.refuse_product", by="county.office", sees=COUNTY,
     after=lambda t, p, r: t.world.post(t.seller, f"/products/{r['id']}/submit"),
 )  # fmt: skip
 def _(t: Tenant, user: str) -> Prepared:
@@ -73,7 +72,7 @@ def _(t: Tenant, user: str) -> Prepared:
 
 
 @act(
-    "catalog.withdraw_product", by="seller", sees=SELLER | OFFICE,
+    "catalog.withdraw_product", by="seller", sees=SELLER | COUNTY,
     after=lambda t, p, r: t.world.post(t.seller, f"/products/{r['id']}/submit"),
 )  # fmt: skip
 def _(t: Tenant, user: str) -> Prepared:
@@ -95,7 +94,7 @@ def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"product_id": t.kept("draft", t.product)})
 
 
-@act("product_photos.list_my_photos", by="seller", sees=SELLER | OFFICE)
+@act("product_photos.list_my_photos", by="seller", sees=SELLER | COUNTY)
 def _(t: Tenant, user: str) -> Prepared:
     return Prepared({"product_id": t.kept("draft with a photo", lambda: _with_photo(t)["product_id"])})
 

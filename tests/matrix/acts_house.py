@@ -118,7 +118,7 @@ ACTS["documents.send_document"] = ACTS["documents.show_document"]
 
 @act(
     "journal.show_proof", by="buyer", personal=True,
-    sees=BUYING | PRINCIPAL | {"role:poverty_office", "role:finance_reviewer"},
+    sees=BUYING | PRINCIPAL | {"office:poverty_office", "office:finance_reviewer"},
 )  # fmt: skip
 def _(t: Tenant, user: str) -> Prepared:
     def seal() -> int:

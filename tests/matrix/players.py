@@ -24,8 +24,10 @@ class Player:
 
     def words(self, tag: str) -> set[str]:
         """All that this player is to the tenant `tag`."""
-        words = {"everybody", f"role:{self.role.value if self.role else 'stranger'}"}
-        return words | {self.stands[tag]} if tag in self.stands else words
+        role = self.role.value if self.role else "stranger"
+        words = {"everybody", f"role:{role}"}
+        stand = self.stands.get(tag)
+        return words | {stand, f"{stand}:{role}"} if stand else words
 
 
 def _blind(tags: str) -> frozenset[str]:
@@ -51,10 +53,10 @@ PLAYERS = [
     Player("settlement.clerk", Role.SETTLEMENT_CLERK, _CITY),
     Player("market.regulator", Role.MARKET_REGULATOR, _CITY),
     Player("platform.admin", Role.PLATFORM_ADMIN, _CITY),
-    Player("jingning.office", Role.POVERTY_OFFICE, _JINGNING),
-    Player("jingning.finance", Role.FINANCE_REVIEWER, _JINGNING),
-    Player("jingning.clerk", Role.SETTLEMENT_CLERK, _JINGNING),
-    Player("jingning.regulator", Role.MARKET_REGULATOR, _JINGNING),
+    Player("jingning.office", Role.POVERTY_OFFICE, _JINGNING, _blind("B")),
+    Player("jingning.finance", Role.FINANCE_REVIEWER, _JINGNING, _blind("B")),
+    Player("jingning.clerk", Role.SETTLEMENT_CLERK, _JINGNING, _blind("B")),
+    Player("jingning.regulator", Role.MARKET_REGULATOR, _JINGNING, _blind("B")),
     Player("tianjin.partner", Role.CHANNEL_PARTNER, {}, _blind("ABC")),
     Player(None, None, {}, _blind("ABC")),
 ]

@@ -18,12 +18,16 @@ from aiosmtpd.controller import Controller
 from flask import Flask
 from flask.testing import FlaskClient
 
+from marketplace.accounts.service import add_organisation, add_user
+from marketplace.actors import Door, Permission, system
 from marketplace.clock import today
 from marketplace.journal.sealing import Sealer
 from marketplace.notices import jobs, sending
 from marketplace.notices.following import follow
 from marketplace.notices.rules import STEPS, Close, Raise, holds
 from marketplace.notices.texts import TEXTS
+from marketplace.unit_of_work import transaction
+from marketplace.values import uuid7
 from tests.conftest import PASSWORD
 from tests.serving import free_port
 from tests.story import Teller
@@ -162,6 +166,46 @@ def test_a_slip_without_its_file_and_a_silent_seller_are_told_to_those_whose_tur
     teller.ask("POST", f"/payments/{paid['id']}/confirm", "coop.seller")
     catch_up(app)
     assert paid["number"] not in inbox(app, "county.office")
+
+
+def test_an_office_of_a_county_is_told_of_its_own_county_by_page_and_mail(fresh_app: Flask) -> None:
+    app, url = fresh_app, fresh_app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"]
+    catch_up(app)
+    with psycopg.connect(url, autocommit=True) as owner, app.app_context():
+        seller, here = one(
+            owner,
+            "select o.id, o.region_code from organisation o join app_user u on u.organisation_id = o.id"
+            " where username = %s",
+            "coop.seller",
+        )
+        offices = {"here": here, "there": "620821" if here != "620821" else "620822", "city": "620800"}
+        for name, region in offices.items():
+            office = add_organisation(
+                system(Door.CLI), code=f"ORG-OF-{name.upper()}", name=f"{name}办公室", kind="office",
+                subkind="poverty", region_code=region,
+            ).result["id"]  # fmt: skip
+            person = add_user(
+                system(Door.CLI), username=f"{name}.poverty", name="办事员", password=PASSWORD, organisation_id=office,
+                role="poverty_office",
+            ).result["id"]  # fmt: skip
+            owner.execute(
+                "insert into notice_address (user_id, email, set_at) values (%s, %s, now())",
+                [person, f"{name}@example.cn"],
+            )
+        owner.execute("update app_user set password_initial = false")
+        with transaction(system(), Permission.SYSTEM) as tx:
+            tx.record("product.submitted", "product", uuid7(), parties=[seller], state="submitted")
+        catch_up(app)
+        mailed = owner.execute(
+            "select u.username from notice_sending s join app_user u on u.id = s.user_id order by 1"
+        ).fetchall()
+        told = owner.execute("select id from notice order by id desc limit 1").fetchone()
+
+    assert told is not None
+    assert mailed == [("city.poverty",), ("here.poverty",)]
+    assert {name: f"/notices/{told[0]}" in inbox(app, f"{name}.poverty") for name in offices} == {
+        "here": True, "there": False, "city": True,
+    }  # fmt: skip
 
 
 def one(owner: psycopg.Connection, sql: str, value: Any) -> Any:

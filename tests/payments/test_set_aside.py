@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 import sqlalchemy as sa
@@ -70,10 +72,10 @@ def test_a_message_of_nothing_known_waits_a_day_is_put_aside_and_ended(
     assert (shown["why"], shown["amount_fen"], shown["currency"], shown["payment"]) == (
         "names-nothing-here", 700, "cny", None,
     )  # fmt: skip
-    before = count_set_aside(db.session())
+    before = count_set_aside(db.session(), payer.actor("office"))
     service.end_set_aside(payer.actor("office"), number, outcome=EventEnd.FOREIGN)
     assert state(number) == ("ignored", "foreign")
-    assert count_set_aside(db.session()) == before - 1
+    assert count_set_aside(db.session(), payer.actor("office")) == before - 1
     recorded = counts()
     with pytest.raises(WrongState):
         service.end_set_aside(payer.actor("office"), number, outcome=EventEnd.AGAIN)
@@ -111,8 +113,24 @@ def test_applied_anew_it_goes_through_all_checks_and_pays_when_its_cause_is_gone
     verified()
 
 
-def open_notices() -> list[str]:
-    """Topics of what people are asked about messages, by now."""
+def test_an_office_of_a_county_is_not_told_of_messages_and_decides_about_none(
+    payer: Payer, clock: time_machine.Traveller
+):
+    number = set_aside_after_a_day(clock, "evt_county")
+    county = replace(payer.actor("office"), organisation_kind="office", region_code="620826")
+    before = counts()
+
+    assert list_set_aside(db.session(), county, queries.visible_payments(county)) == []
+    assert count_set_aside(db.session(), county) == 0
+    with pytest.raises(NotFound):
+        service.end_set_aside(county, number, outcome=EventEnd.FOREIGN)
+
+    assert counts() == before
+    assert state(number) == ("quarantined", "names-nothing-here")
+
+
+def open_notices(event_id: str) -> list[str]:
+    """Topics of what people are asked about a message, by now."""
     Sealer().seal_pending()
     while follow():
         pass
@@ -120,7 +138,7 @@ def open_notices() -> list[str]:
         row[0]
         for row in rows(
             sa.select(Notice.topic).where(
-                Notice.subject_type == "gateway_event",
+                Notice.subject_id == uuid5(NAMESPACE_URL, event_id),
                 Notice.done_at.is_(None),
                 Notice.organisation_id.is_(None),
             )
@@ -160,12 +178,12 @@ def test_what_is_put_aside_is_a_fact_without_the_payers_data_and_told_to_office_
         "event": "evt_told", "event_kind": "payment_intent.succeeded", "why": "names-nothing-here",
         "payment": None, "seen_fen": 700,
     }  # fmt: skip
-    assert open_notices() == ["gateway_message", "gateway_message_clerk"]
+    assert open_notices("evt_told") == ["gateway_message", "gateway_message_clerk"]
     verified()
 
     service.end_set_aside(payer.actor("office"), number, outcome=EventEnd.FOREIGN)
 
-    assert open_notices() == []
+    assert open_notices("evt_told") == []
     assert [kind for kind, _ in facts_about("evt_told")] == [
         "gateway_event.set_aside",
         "gateway_event.decided",
@@ -193,7 +211,7 @@ def test_a_success_of_another_sum_is_put_aside_once_however_often_it_is_applied(
     ((_, data),) = facts_about("evt_more")
     assert (data["payment"], data["seen_fen"]) == (str(payment["id"]), 45_100)
     assert attempts(payment["id"])[0][0] == "quarantined"
-    assert "gateway_message" in open_notices()
+    assert "gateway_message" in open_notices("evt_more")
     verified()
 
 
