@@ -179,6 +179,7 @@ def migrate(env: dict[str, str]) -> None:
 
 def dispose(app: Flask) -> None:
     from marketplace.database import db
+    from marketplace.trace import scans
 
     # Left to itself it would ask for a database that is gone, once a second until the process ends.
     watch = app.extensions.get("marketplace.watch")
@@ -187,6 +188,7 @@ def dispose(app: Flask) -> None:
     with app.app_context():
         db.session.remove()
         for engine in db.engines.values():
+            scans.close(engine)
             engine.dispose()
 
 

@@ -8,6 +8,7 @@ figure that a story shows holds what the process that answers has not written ye
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from marketplace.clock import today
 from marketplace.database import db
@@ -59,13 +60,22 @@ class _Waiting:
                 self.timer.daemon = True
                 self.timer.start()
 
+    def end(self, engine: sa.Engine) -> None:
+        with self.lock:
+            if self.timer is not None:
+                self.timer.cancel()
+        self.write(engine, last=True)
+
     def of(self, lot_id: UUID) -> int:
         with self.lock:
             known = self.counts.get(lot_id)
             return 0 if known is None else known.total()
 
-    def write(self, engine: sa.Engine) -> None:
-        """Write what waits. A busy or absent database keeps it waiting for the next reading's timer."""
+    def write(self, engine: sa.Engine, *, last: bool = False) -> None:
+        """Write what waits. A busy or absent database keeps it waiting for the next reading's timer.
+
+        With the `last` one nobody reads on: a database that is gone by then took its counts with it.
+        """
         with self.writing:
             with self.lock:
                 self.timer = None
@@ -80,7 +90,11 @@ class _Waiting:
                     session.execute(sa.text("set local lock_timeout = '1s'"))
                     session.execute(_ADD, {"lots": lots, "days": days, "counts": counts})
             except SQLAlchemyError as error:
-                log.warning("scans_not_written", error=type(error).__name__, rows=len(taken))
+                gone = last and isinstance(error, OperationalError)
+                log.log(
+                    logging.DEBUG if gone else logging.WARNING,
+                    "scans_not_written", error=type(error).__name__, rows=len(taken),
+                )  # fmt: skip
                 return
             with self.lock:
                 for lot, day, count in taken:
@@ -126,5 +140,17 @@ def flush() -> None:
         here.write(engine)
 
 
+def close(engine: sa.Engine) -> None:
+    """Write the last counts of a database before its pool is closed; from then on this process has none of it."""
+    here = _all.pop(engine, None)
+    if here is not None:
+        here.end(engine)
+
+
+def close_all() -> None:
+    for engine in list(_all):
+        close(engine)
+
+
 # gunicorn, the development server and commands alike end through the interpreter when they end in good order.
-atexit.register(flush)
+atexit.register(close_all)

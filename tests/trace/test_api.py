@@ -9,15 +9,19 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from flask.testing import FlaskClient
 
 from marketplace.catalog.models import Lot, LotState
+from marketplace.clock import today
 from marketplace.database import db
 from marketplace.trace import scans, story
 from marketplace.trace.codes import ALPHABET, check_symbol, make_trace_code, shown
 from marketplace.trace.keyring import trace_keys
 from marketplace.trace.models import TraceScan
 from marketplace.trace.story_schemas import StoryOut
+from marketplace.values import uuid7
+from tests.serving import free_port
 from tests.trace.world import GROWER_NAME, HARVEST, PLOT, World
 
 SignIn = Callable[[str], dict[str, str]]
@@ -193,6 +197,36 @@ def test_counts_wait_for_a_locked_counter_and_the_reading_does_not(world: World,
     scans.flush()
     assert scans.waiting(lot["id"]) == 0
     assert http.get(f"/api/v1/trace/{lot['trace_code']}").get_json()["scans"] == 2
+
+
+def test_the_last_scans_are_written_before_the_pool_closes(world: World) -> None:
+    lot = world.released()
+    scans.count_scan(lot["id"])
+
+    scans.close(db.engine)
+
+    assert scans.waiting(lot["id"]) == 0
+    written = sa.select(TraceScan.count).where(TraceScan.lot_id == lot["id"])
+    assert db.session().scalars(written).all() == [1]
+
+
+@pytest.mark.parametrize(("stands", "warnings"), [(False, 0), (True, 1)])
+def test_a_process_that_ends_after_its_database_says_nothing_of_its_last_scans(
+    stands: bool, warnings: int
+) -> None:
+    refused = sa.create_engine(f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/gone")
+    here = scans._Waiting()
+    here.add(refused, uuid7(), today())
+
+    with structlog.testing.capture_logs() as logs:
+        if stands:
+            here.write(refused)
+        else:
+            here.end(refused)
+
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
+        ("scans_not_written", "warning")
+    ] * warnings
 
 
 def test_few_households_are_no_public_figure(world: World, http: FlaskClient) -> None:
