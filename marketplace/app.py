@@ -11,6 +11,7 @@ from flask_migrate import Migrate
 from marketplace import models as _tables  # noqa: F401
 from marketplace.config import Settings, from_environment, sandbox_of
 from marketplace.database import READS, Base, db, engine_options, keep_prepared, reading_options
+from marketplace.locked_rows import read_locked_rows_anew
 from marketplace.registration import register_commands, register_edges, register_projections
 from marketplace.sandbox import SandboxDoor, tell_time
 from marketplace.web.addresses import Rule
@@ -40,6 +41,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     db.init_app(app)
+    read_locked_rows_anew()
     with app.app_context():
         keep_prepared(db.engine)
     Migrate(app, db, directory=str(MIGRATIONS))

@@ -155,6 +155,39 @@ def test_an_approval_at_the_end_of_the_hold_meets_the_expiry_in_one_outcome(
             assert held(owner, purchase["id"]) == (0, 0)
 
 
+def test_cancelling_and_expiry_at_once_set_the_packs_free_once(
+    site: Site, owner: psycopg.Connection, app: Flask
+) -> None:
+    for _ in range(5):
+        purchase = bought(site)
+        packs = purchase["orders"][0]["lines"][0]["quantity"]
+        assert held(owner, purchase["id"]) == (packs, packs)
+        owner.execute(
+            "update purchase set hold_until = now() - interval '1 second' where id = %s", (purchase["id"],)
+        )
+        barrier = Barrier(AT_ONCE)
+
+        def end(number: int, purchase: dict[str, Any] = purchase, barrier: Barrier = barrier) -> None:
+            barrier.wait()
+            if number % 2:
+                site.call(
+                    "POST", f"/purchases/{purchase['id']}/cancel", "canteen.buyer", json={"reason": "不要了"}
+                )
+                return
+            with app.app_context():
+                try:
+                    expire_purchase(system(), purchase["id"])
+                except WrongState:
+                    return
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(end, range(AT_ONCE)))
+
+        told = [facts(owner, purchase["id"], f"purchase.{end}") for end in ("cancelled", "expired")]
+        assert sorted(told) == [0, 1]
+        assert held(owner, purchase["id"]) == (0, 0)
+
+
 def test_of_eight_confirmations_at_once_one_counts(site: Site, owner: psycopg.Connection) -> None:
     order_id = placed(site)
 
