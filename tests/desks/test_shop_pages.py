@@ -406,3 +406,10 @@ def test_each_county_names_what_it_harvests_next(app: Flask) -> None:
     assert apples["season"].harvest == {9, 10, 11}
     assert apples["places"]["静宁县"] == 0
     assert "面" not in {row["family"] for row in rows}
+
+
+def test_a_painting_has_no_price_a_kilogram(client: FlaskClient) -> None:
+    crafts = body(client, "/products?category=09")
+    assert "崆峒剪纸" in crafts
+    assert "元/公斤" not in crafts
+    assert "元/公斤" in body(client, "/products?category=01")
