@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -168,12 +169,33 @@ class Page(HTMLParser):
             self.unmarked.append(data.strip())
 
 
+# What a page says anew each time, or of where it is, without being built or reading any other way.
+PASSING = re.compile(r' aria-current="page"|(?<=name="_once" value=")[0-9a-f]+|(?<=name="next" value=")[^"]*')
+FRAMES = (
+    re.compile(r'<header class="top">.*?</header>', re.S),
+    re.compile(r'<nav class="side.*?</nav>', re.S),
+)
+
+
+def parts_of(body: str) -> frozenset[str]:
+    """Its head line, its menu and all the rest: a page whose parts were all shown before shows nothing new."""
+    rest = PASSING.sub("", body)
+    parts = []
+    for frame in FRAMES:
+        parts += frame.findall(rest)
+        rest = frame.sub("", rest)
+    return frozenset(hashlib.sha256(part.encode()).hexdigest() for part in (*parts, rest))
+
+
 @dataclass
 class Walk:
-    """What a walk found. `pages` maps an endpoint to the addresses that were opened, `read` those that came as a page."""
+    """What a walk found. `pages` maps an endpoint to the addresses that were opened, `read` those that came as a page,
+    `parts` what each of these is made of.
+    """
 
     pages: dict[str, list[str]] = field(default_factory=dict)
     read: dict[str, list[str]] = field(default_factory=dict)
+    parts: dict[str, frozenset[str]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     unmarked: dict[str, list[str]] = field(default_factory=dict)
     styled: list[str] = field(default_factory=list)
@@ -228,7 +250,9 @@ def walk(app: Flask, client: FlaskClient, starts: Iterator[str] | list[str]) -> 
         if answer.mimetype != "text/html":
             continue
         found.read.setdefault(endpoint, []).append(path)
-        page = Page(answer.get_data(as_text=True))
+        body = answer.get_data(as_text=True)
+        found.parts[path] = parts_of(body)
+        page = Page(body)
         if page.unmarked and not endpoint.startswith(CHINESE_ALONE):
             found.unmarked[path] = page.unmarked
         found.parsed[path] = (endpoint, page)
