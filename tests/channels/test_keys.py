@@ -12,6 +12,7 @@ import pyotp
 import pytest
 import time_machine
 from flask import Flask
+from flask.testing import FlaskClient
 
 from marketplace.accounts import second_factor
 from marketplace.accounts.sign_in import BadCredentials, OtpRequired
@@ -125,6 +126,54 @@ def test_a_key_ends_with_the_account_of_its_maker(fresh_app: Flask) -> None:
         owner.execute("update app_user set disabled_at = now() where username = 'tianjin.partner'")
 
     program.get("/self", 401)
+
+
+def signed_in(client: FlaskClient, **more: str) -> dict[str, str]:
+    """Headers of the channel's person, by a token as a program gets it."""
+    given = {"username": "tianjin.partner", "password": PASSWORD} | more
+    answer = client.post("/api/v1/tokens", json=given)
+    return {"Authorization": f"Bearer {answer.get_json()['token']}"}
+
+
+def test_a_key_is_made_listed_and_ended_without_a_browser(fresh_app: Flask) -> None:
+    client = fresh_app.test_client()
+    person = signed_in(client)
+    wish = {"name": "收银系统", "mode": "live", "scopes": ["catalogue"], "current_password": PASSWORD}
+    refused = client.post("/api/v1/partner-keys", json=wish | {"current_password": "x"}, headers=person)
+    assert (refused.status_code, refused.get_json()["type"].rpartition("/")[2]) == (401, "bad-credentials")
+    assert client.post("/api/v1/partner-keys", json=wish | {"scopes": []}, headers=person).status_code == 422
+
+    answer = client.post("/api/v1/partner-keys", json=wish, headers=person)
+
+    made = answer.get_json()
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (201, "no-store")
+    program = Program(fresh_app, key=made["key"])
+    program.get("/catalogue")
+    listed = client.get("/api/v1/partner-keys", headers=person)
+    assert [row["key_id"] for row in listed.get_json()["items"]] == [made["key_id"]]
+    assert made["key"].rpartition("_")[2] not in listed.get_data(as_text=True)
+    ended = client.post(f"/api/v1/partner-keys/{made['id']}/revoke", headers=person)
+    assert (ended.status_code, ended.get_json()["revoked_at"] is None) == (200, False)
+    program.get("/catalogue", 401)
+
+
+def test_the_route_of_keys_asks_for_the_second_factor(fresh_app: Flask) -> None:
+    client, settings = fresh_app.test_client(), fresh_app.config["SETTINGS"]
+    with fresh_app.app_context():
+        actor = channel_actor("tianjin.partner")
+        enrolled = second_factor.enrol_totp(actor, settings, current_password=PASSWORD, address="192.0.2.1")
+        code = pyotp.TOTP(enrolled.result["secret"])
+        with time_machine.travel(now() - timedelta(minutes=2)):
+            second_factor.confirm_totp(actor, settings, otp=code.now())
+    with time_machine.travel(now() - timedelta(minutes=1)):
+        person = signed_in(client, otp=code.now())
+    wish = {"name": "收银系统", "scopes": ["catalogue"], "current_password": PASSWORD}
+
+    without = client.post("/api/v1/partner-keys", json=wish, headers=person)
+    with_code = client.post("/api/v1/partner-keys", json=wish | {"otp": code.now()}, headers=person)
+
+    assert (without.status_code, without.get_json()["type"].rpartition("/")[2]) == (401, "otp-required")
+    assert (with_code.status_code, with_code.get_json()["mode"]) == (201, "test")
 
 
 def test_two_keys_of_a_mode_are_enough(fresh_app: Flask) -> None:

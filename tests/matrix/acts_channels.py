@@ -6,10 +6,12 @@ import itertools
 from datetime import date, timedelta
 from uuid import UUID
 
+from marketplace.accounts.service import add_organisation
 from marketplace.actors import Door, system
 from marketplace.channels import agreements
 from tests.channels.partner import Program, order_body
 from tests.channels.stocked import Stocked, bring
+from tests.conftest import PASSWORD
 from tests.matrix.acts import COUNTY, REASON, SELLER, Prepared, act, given
 from tests.matrix.tenant import Json, Tenant, day
 
@@ -187,3 +189,33 @@ def _(t: Tenant, user: str) -> Prepared:
 @act("channel_office.withdraw_item", by="county.office")
 def _(t: Tenant, user: str) -> Prepared:
     return Prepared({**WUQING, "product_id": _carried(t)})
+
+
+KEY = {"name": "收银系统", "mode": "test", "scopes": ["catalogue"], "days": 30, "current_password": PASSWORD}
+
+
+def fresh_channel(t: Tenant) -> str:
+    """A person of a channel that has no keys yet: only two of a mode may be in force."""
+    code = f"ORG-CH-{t.tag}{t.world.number()}"
+    with t.world.app.app_context():
+        add_organisation(
+            system(Door.CLI),
+            code=code,
+            name=f"渠道{code}",
+            kind="channel",
+            subkind="company",
+            region_code="120103",
+        )
+    return t.world.fresh_user("channel_partner", code)[0]
+
+
+@act("partner_keys.create_key", by="tianjin.partner")
+def _(t: Tenant, user: str) -> Prepared:
+    return Prepared(user=fresh_channel(t), body=KEY)
+
+
+# Another channel's: the demo partner finds it no more than one that is not there.
+@act("partner_keys.revoke_key", by="tianjin.partner", sees=())
+def _(t: Tenant, user: str) -> Prepared:
+    owner = fresh_channel(t)
+    return Prepared({"key_id": t.world.post(owner, "/partner-keys", KEY)["id"]}, user=owner)

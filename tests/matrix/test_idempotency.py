@@ -31,6 +31,7 @@ WITHOUT_KEY = {
     "accounts.end_token",
     "accounts.enrol_second_factor",
     "accounts.propose_bank_account",
+    "partner_keys.create_key",
 }
 # Asks the gateway before it claims the key; a process has one place for that, and the other is sent away from it.
 ASKS_FIRST = {"payments.resolve_attempt"}
