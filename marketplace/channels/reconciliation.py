@@ -20,6 +20,7 @@ from marketplace.channels.models import PartnerOrder
 from marketplace.channels.reconciliation_rules import (
     Entry,
     Row,
+    bearers_in_file,
     entries_of,
     file_of,
     kinds_of_fact,
@@ -157,7 +158,7 @@ class _Names:
 
 
 def _of_shops(session: Session, actor: Actor, start: datetime, end: datetime) -> list[Keyed]:
-    """What shops reported as sold, and counted as spoilt or missing on the channel's account."""
+    """What shops reported as sold, and counted as spoilt or missing; what the channel does not bear has no price."""
     found: list[Keyed] = []
     report, sold, count, counted = SalesReport, SalesReportLine, StockCount, StockCountLine
     for head, line, code in session.execute(
@@ -172,7 +173,15 @@ def _of_shops(session: Session, actor: Actor, start: datetime, end: datetime) ->
         found.append(
             (
                 key,
-                _shop_row("red" if head.red else "sold", head, head.business_day, line, code, line.quantity),
+                _shop_row(
+                    "red" if head.red else "sold",
+                    head,
+                    head.business_day,
+                    line,
+                    code,
+                    line.quantity,
+                    line.unit_price_fen,
+                ),
             )
         )
     for made, borne, code in session.execute(
@@ -183,17 +192,22 @@ def _of_shops(session: Session, actor: Actor, start: datetime, end: datetime) ->
             count.channel_id == actor.organisation_id,
             count.reported_at >= start,
             count.reported_at < end,
-            counted.borne_by == BorneBy.CHANNEL,
+            counted.borne_by.in_(bearers_in_file(clock.business_day(start))),
         )
     ):
+        owed = borne.borne_by is BorneBy.CHANNEL
+        price = borne.unit_price_fen if owed else None
         for n, (kind, packs) in enumerate((("spoilage", borne.spoilage), ("loss", borne.loss))):
             if packs:
+                name = kind if owed else f"{kind}_not_owed"
                 key = (made.reported_at, str(made.id), borne.position * 2 + n)
-                found.append((key, _shop_row(kind, made, made.counted_on, borne, code, packs)))
+                found.append((key, _shop_row(name, made, made.counted_on, borne, code, packs, price)))
     return found
 
 
-def _shop_row(kind: str, head: Any, day: date, line: Any, trace_code: str, packs: int) -> Row:
+def _shop_row(
+    kind: str, head: Any, day: date, line: Any, trace_code: str, packs: int, price: int | None
+) -> Row:
     return Row(
         time=head.reported_at,
         kind=kind,
@@ -205,7 +219,7 @@ def _shop_row(kind: str, head: Any, day: date, line: Any, trace_code: str, packs
         trace_code=trace_code,
         business_day=day.isoformat(),
         quantity=packs,
-        unit_price_fen=line.unit_price_fen,
-        amount_fen=packs * line.unit_price_fen,
+        unit_price_fen=price,
+        amount_fen=packs * (price or 0),
         event_id="",
     )

@@ -21,8 +21,9 @@ blueprints = [blp]
 
 class ReconciliationKindOut(Schema):
     """Sums of one kind of row: order, cancelled, shipped, accepted, refused, allowance, consigned, consignment_taken_over,
-    consignment_returned, consignment_cancelled, sold, red, spoilage, loss, payment, refund, statement, statement_change,
-    settlement. Nobody owes consignments (amount_fen 0); those sent less those taken over, with what was returned and
+    consignment_returned, consignment_cancelled, sold, red, spoilage, loss, spoilage_not_owed, loss_not_owed, payment, refund,
+    statement, statement_change, settlement. The channel owes what it bears: packs that seller or carrier bear left the shop
+    too, at amount_fen 0. Nobody owes consignments (amount_fen 0); those sent less those taken over, with what was returned and
     cancelled (negative), are still on their way."""
 
     kind = fields.String(required=True)

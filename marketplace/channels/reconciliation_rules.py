@@ -13,6 +13,7 @@ from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
+from marketplace.channels.states import BorneBy
 from marketplace.clock import SHANGHAI
 
 ENDINGS = frozenset(
@@ -33,8 +34,8 @@ _STATEMENTS = {
     "statement.settled": "settlement",
 }
 _CONSIGNMENTS = frozenset({"consignment.sent", "consignment.taken_over", "consignment.cancelled"})
-# Files of the days before were handed out without consignments, and stay as they were.
-CONSIGNMENTS_SINCE = date(2026, 11, 25)
+# Files of the days before were handed out without packs that nobody owes, and stay as they were.
+NOT_OWED_SINCE = date(2026, 11, 25)
 _KINDS_OF_FACT = frozenset(
     {
         "purchase.submitted",
@@ -50,7 +51,12 @@ _KINDS_OF_FACT = frozenset(
 
 def kinds_of_fact(day: date) -> frozenset[str]:
     """The facts that have rows in the file of a day."""
-    return _KINDS_OF_FACT | _CONSIGNMENTS if day >= CONSIGNMENTS_SINCE else _KINDS_OF_FACT
+    return _KINDS_OF_FACT | _CONSIGNMENTS if day >= NOT_OWED_SINCE else _KINDS_OF_FACT
+
+
+def bearers_in_file(day: date) -> frozenset[BorneBy]:
+    """Whose spoilt and missing packs have rows in the file of a day."""
+    return frozenset(BorneBy) if day >= NOT_OWED_SINCE else frozenset({BorneBy.CHANNEL})
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from flask import Flask
 from marketplace import clock
 from marketplace.actors import Door, system
 from marketplace.channels import statement_disputes, statement_paying, statements
-from marketplace.channels.reconciliation_rules import CONSIGNMENTS_SINCE, kinds_of_fact
+from marketplace.channels.reconciliation_rules import NOT_OWED_SINCE, bearers_in_file, kinds_of_fact
+from marketplace.channels.states import BorneBy
 from tests.channels.consigned import LAST_DAY, PERIOD, open_shop
 from tests.channels.partner import Program, channel_actor, order_body
 from tests.channels.sending import Sender
@@ -87,6 +88,7 @@ def traded_day(app: Flask, owner: psycopg.Connection, program: Program) -> None:
     shop.report(LAST_DAY, (-2, 3900), red=True, version=2)
     shop.count(LAST_DAY, spoilage=2, loss=-1, price=4180)
     shop.count(LAST_DAY, spoilage=5, loss=0, price=4180, borne_by="seller")
+    shop.count(LAST_DAY, spoilage=0, loss=3, price=4180, borne_by="carrier")
     with app.app_context():
         made = statements.issue_statement(
             system(Door.JOB), channel_id=shop.channel, seller_id=shop.seller, period=PERIOD
@@ -130,10 +132,11 @@ select case when r.red then 'red' else 'sold' end, '', t.trace_code, l.quantity,
 from sales_report r join sales_report_line l on l.report_id = r.id join lot t on t.id = l.lot_id
 where r.channel_id = %(channel)s
 union all
-select k.kind, '', t.trace_code, k.packs, k.packs * l.unit_price_fen
+select k.kind || case l.borne_by when 'channel' then '' else '_not_owed' end, '', t.trace_code, k.packs,
+       case l.borne_by when 'channel' then k.packs * l.unit_price_fen else 0 end
 from stock_count c join stock_count_line l on l.count_id = c.id join lot t on t.id = l.lot_id
 cross join lateral (values ('spoilage', l.spoilage), ('loss', l.loss)) as k(kind, packs)
-where c.channel_id = %(channel)s and l.borne_by = 'channel' and k.packs <> 0
+where c.channel_id = %(channel)s and k.packs <> 0
 union all
 select 'statement', '', '', null, sum(amount_fen) from statement_line l join statement s on s.id = l.statement_id
 where s.channel_id = %(channel)s and not exists (
@@ -192,8 +195,12 @@ def test_each_row_is_one_of_the_tables_and_a_closed_day_keeps_its_bytes(
     assert {kind for kind, *_ in seen} == {
         "order", "cancelled", "shipped", "accepted", "refused", "allowance", "payment", "sold", "red", "spoilage",
         "loss", "statement", "statement_change", "settlement", "consigned", "consignment_taken_over",
-        "consignment_returned", "consignment_cancelled",
+        "consignment_returned", "consignment_cancelled", "spoilage_not_owed", "loss_not_owed",
     }  # fmt: skip
+    assert {(r["quantity"], r["unit_price_fen"]) for r in rows if "not_owed" in r["kind"]} == {
+        ("5", ""),
+        ("3", ""),
+    }
     assert sum(n * key[3] for key, n in seen.items() if key[0] == "consigned") == 10 + 4 + 3 + 2
     assert {
         bool(r["seller_id"] and r["product_id"] and r["reference"]) for r in rows if "consign" in r["kind"]
@@ -207,8 +214,10 @@ def test_each_row_is_one_of_the_tables_and_a_closed_day_keeps_its_bytes(
     assert sums["total_fen"] == int(total["amount_fen"]) == sum(k["amount_fen"] for k in sums["kinds"])
 
 
-def test_files_that_were_handed_out_without_consignments_stay_without_them() -> None:
-    before, since = CONSIGNMENTS_SINCE - timedelta(days=1), CONSIGNMENTS_SINCE
+def test_files_that_were_handed_out_without_packs_that_nobody_owes_stay_without_them() -> None:
+    before, since = NOT_OWED_SINCE - timedelta(days=1), NOT_OWED_SINCE
+    assert bearers_in_file(before) == {BorneBy.CHANNEL}
+    assert bearers_in_file(since) == set(BorneBy)
     assert {kind for kind in kinds_of_fact(since) if kind.startswith("consignment.")} == {
         "consignment.sent", "consignment.taken_over", "consignment.cancelled",
     }  # fmt: skip
