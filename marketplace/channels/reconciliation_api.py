@@ -33,13 +33,23 @@ class ReconciliationKindOut(Schema):
 
 
 class ReconciliationOut(Schema):
-    """`total_fen` is the last line of the file: the sum of all its amounts, whatever they are about."""
+    """What the file adds up to. Amounts that mean something stand in `kinds`, one total for each."""
 
     day = fields.Date(required=True)
     rows = fields.Integer(required=True)
-    total_fen = fields.Integer(required=True)
+    total_fen = fields.Integer(
+        required=True,
+        metadata={
+            "description": "a check sum: the last line of the file, all its amounts together. The same goods stand in it as"
+            " order, shipped and accepted, or as sold, statement and settlement, so it is no sum of money"
+        },
+    )
     sha256 = fields.String(required=True, metadata={"description": "of the whole file, in hex"})
-    kinds = fields.List(fields.Nested(ReconciliationKindOut), required=True)
+    kinds = fields.List(
+        fields.Nested(ReconciliationKindOut),
+        required=True,
+        metadata={"description": "rows, packs and fen of each kind: what to book against"},
+    )
 
 
 SUMMARY = ReconciliationOut()
@@ -62,6 +72,9 @@ def show_reconciliation(day: str) -> Response:
 @blp.response(200, content_type="text/csv")
 def send_reconciliation(day: str) -> Response:
     """Everything that a business day (Asia/Shanghai) recorded, as CSV with a line `total` at the end.
+
+    That total is a check sum over unlike things; amounts to book are those of each kind, which the address without
+    `.csv` adds up.
 
     Packs that go back to a seller are negative. A late report stands in the file of the day on which it came, so that a file never changes.
     """

@@ -212,6 +212,16 @@ def test_each_row_is_one_of_the_tables_and_a_closed_day_keeps_its_bytes(
     sums = program.get(f"/reconciliation/{day}")
     assert (sums["rows"], sums["sha256"]) == (len(rows), digest.hexdigest())
     assert sums["total_fen"] == int(total["amount_fen"]) == sum(k["amount_fen"] for k in sums["kinds"])
+    packs_and_fen: dict[str, list[int]] = {}
+    for row in rows:
+        sum_of_kind = packs_and_fen.setdefault(row["kind"], [0, 0, 0])
+        sum_of_kind[0] += 1
+        sum_of_kind[1] += int(row["quantity"] or 0)
+        sum_of_kind[2] += int(row["amount_fen"])
+    assert {k["kind"]: [k["rows"], k["quantity"], k["amount_fen"]] for k in sums["kinds"]} == packs_and_fen
+    document = app.test_client().get("/partner/openapi.json").get_json()
+    described = document["components"]["schemas"]["ReconciliationOut"]["properties"]
+    assert described["total_fen"]["description"].startswith("a check sum")
 
 
 def test_files_that_were_handed_out_without_packs_that_nobody_owes_stay_without_them() -> None:
