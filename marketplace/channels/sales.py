@@ -22,7 +22,16 @@ from marketplace.catalog.stock import InsufficientStock, Move, apply_moves, lock
 from marketplace.channels import sales_views
 from marketplace.channels.consignment_models import SalesReport, SalesReportLine
 from marketplace.channels.rules import body_text
-from marketplace.channels.shops import LotName, Shop, ShopLot, find_lots, line_errors, one_at_a_time, shop_on
+from marketplace.channels.shops import (
+    LotName,
+    Shop,
+    ShopLot,
+    came_later,
+    find_lots,
+    line_errors,
+    one_at_a_time,
+    shop_on,
+)
 from marketplace.clock import business_day
 from marketplace.errors import Conflict, Forbidden, RuleViolation
 from marketplace.unit_of_work import NO_ONCE, Answer, Once, Replayed, Reply, Transaction, transaction
@@ -61,7 +70,8 @@ def report_sales(actor: Actor, wish: SalesWish, *, once: Once = NO_ONCE) -> Repl
 
     A pack costs the lowest step of the price list that the agreement in force on that day names. Raises Replayed with
     the first answer, DayReported (`sales-day-reported`) for another report of the day that corrects none or not the
-    one that stands, NoAgreement (`no-agreement`), RuleViolation (`invalid`) with every wrong line or a day to come,
+    one that stands, NoAgreement (`no-agreement`), RuleViolation (`invalid`) with every wrong line, as of a lot that came to
+    the shop later, or a day to come,
     InsufficientStock (`insufficient-stock`) with every line that is more than the shop holds.
     """
     with transaction(actor, Permission.CHANNEL_SALES, once) as tx:
@@ -77,12 +87,15 @@ def report_sales(actor: Actor, wish: SalesWish, *, once: Once = NO_ONCE) -> Repl
         if not wrong:
             unpriced = {"field": "trace_code", "detail": "这一天的价目表里没有这个产品"}
             wrong = {n: unpriced for n, lot in enumerate(lots) if lot.unit_price_fen is None}
+        taken_back = [] if before is None else _red_lines(tx, before)
+        if not wrong:
+            known = {line.stock_id for line in taken_back}
+            wrong = came_later(tx.session, shop, wish.business_day, lots, known)
         if wrong:
             raise RuleViolation("有的行不能这样报，请看每行的说明", errors=line_errors(wrong))
         sold = [
             _line(n, lot, line) for n, (lot, line) in enumerate(zip(lots, wish.lines, strict=True), start=1)
         ]
-        taken_back = [] if before is None else _red_lines(tx, before)
         moves = _move(tx, taken_back, sold)
         if before is not None:
             red = _add(tx, shop, wish.business_day, before.version + 1, taken_back, digest=b"", before=before)

@@ -21,7 +21,7 @@ from marketplace.catalog.models import Lot, Product, Stock
 from marketplace.channels.consignment_models import SalesReport, SalesReportLine
 from marketplace.channels.ordering import NoAgreement
 from marketplace.channels.sales import SalesWish, SoldLine, report_sales
-from marketplace.channels.shops import LotName, Shop, find_lots, shop_on
+from marketplace.channels.shops import LotName, Shop, came_later, find_lots, shop_on
 from marketplace.clock import today
 from marketplace.errors import Forbidden, RuleViolation
 from marketplace.trace.codes import canonical_form
@@ -245,6 +245,8 @@ def _judged(
                 sa.select(SalesReportLine).where(SalesReportLine.report_id == report.id)
             )
         }
+    early = came_later(session, shop, day, lots, before)
+    mistakes += [LineMistake(good[n].line, problem["detail"]) for n, problem in early.items()]
     same = not wrong and before == {lot.stock_id: row.packs for lot, row in zip(lots, good, strict=True)}
     found = FileDay(day, None if report is None else report.version, same and report is not None)
     if not found.same:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -12,9 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from marketplace.channels.agreements import agreement_on
+from marketplace.channels.consignment_models import Consignment, ConsignmentLine
 from marketplace.channels.models import ChannelAgreement
 from marketplace.channels.ordering import NoAgreement
 from marketplace.channels.states import Pattern
+from marketplace.clock import business_day
 from marketplace.errors import RuleViolation
 from marketplace.trace.codes import canonical_form
 
@@ -134,6 +136,32 @@ def find_lots(session: Session, shop: Shop, names: Sequence[LotName]) -> tuple[l
         seen[lot.stock_id] = n + 1
         found.append(lot)
     return found, wrong
+
+
+def came_later(
+    session: Session, shop: Shop, day: date, lots: Sequence[ShopLot], known: Container[int]
+) -> dict[int, dict[str, str]]:
+    """{place in `lots`: what is wrong} of those that the shop took over after `day` for the first time; one query.
+
+    `known` are the stock rows of the version that is corrected: what it says of the day may be put right.
+    """
+    firsts = session.execute(
+        sa.select(ConsignmentLine.lot_id, sa.func.min(Consignment.ended_at))
+        .join(Consignment, Consignment.id == ConsignmentLine.consignment_id)
+        .where(
+            Consignment.channel_id == shop.channel_id,
+            Consignment.place_id == shop.place_id,
+            ConsignmentLine.lot_id.in_([lot.lot_id for lot in lots]),
+            ConsignmentLine.accepted > 0,
+        )
+        .group_by(ConsignmentLine.lot_id)
+    )
+    since = {lot_id: business_day(at) for lot_id, at in firsts}
+    return {
+        n: {"detail": f"门店{since[lot.lot_id].isoformat()}才接收这一批，最早只能报这一天的销售"}
+        for n, lot in enumerate(lots)
+        if lot.stock_id not in known and since.get(lot.lot_id, day) > day
+    }
 
 
 def _named(

@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import psycopg
@@ -14,8 +14,11 @@ import pytest
 from flask import Flask
 from psycopg import sql
 
+from marketplace.channels.sales_files import FileRow, LineMistake, preview
 from marketplace.clock import today
-from tests.channels.partner import Program
+from marketplace.database import db
+from tests.channels.partner import Program, channel_actor
+from tests.channels.sending import Sender
 from tests.channels.stocked import Stocked, stocked
 
 FIRST = today() - timedelta(days=40)
@@ -389,3 +392,37 @@ def test_a_report_cannot_be_changed_or_removed_by_hand(
     for table in ("sales_report", "sales_report_line"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             owner.execute(sql.SQL("delete from {}").format(sql.Identifier(table)))
+
+
+def test_a_lot_is_sold_from_the_day_on_which_the_shop_first_took_it_over(
+    program: Program, app: Flask, days: Iterator[str], owner: psycopg.Connection
+) -> None:
+    sender = Sender(app)
+    sent = sender.send(3, 5)
+    taken = program.post(f"/consignments/{sent['id']}/take-over", {})["lines"]
+    codes = [line["trace_code"] for line in taken]
+    day, before = next(days), state(owner)
+    body = {
+        "business_day": day, "lines": [{"trace_code": code, "quantity": n} for n, code in enumerate(codes, 1)]
+    }  # fmt: skip
+
+    refused = program.post("/sales-reports", body, 422)
+
+    said = f"门店{today().isoformat()}才接收这一批，最早只能报这一天的销售"
+    assert [(e["pointer"], e["detail"]) for e in refused["errors"]] == [
+        ("#/lines/0", said),
+        ("#/lines/1", said),
+    ]
+    assert state(owner) == before
+    rows = [FileRow(2, date.fromisoformat(day), codes[0], 1)]
+    with app.app_context():
+        assert preview(db.session(), channel_actor("tianjin.partner"), rows)[1] == [LineMistake(2, said)]
+    first = {**body, "business_day": today().isoformat()}
+    assert program.post("/sales-reports", first, 201)["version"] == 1
+
+    # As it was accepted before: the day may be put right, but takes no other lot of later.
+    owner.execute("update consignment set ended_at = ended_at + interval '1 day' where id = %s", [sent["id"]])
+    less = {**first, "corrects": 1, "lines": [{"trace_code": codes[0], "quantity": 1}]}
+    assert program.post("/sales-reports", less, 201)["version"] == 3
+    more = {**first, "corrects": 3}
+    assert program.post("/sales-reports", more, 422)["errors"][0]["pointer"] == "#/lines/1"
