@@ -25,7 +25,7 @@ from marketplace.channels.webhook_models import WebhookEndpoint
 from marketplace.clock import SHANGHAI, now
 from marketplace.journal.models import Fact, Seal
 from marketplace.notices.models import Notice, NoticeAddress, NoticeCursor, NoticeSending
-from marketplace.notices.rules import KINDS, STEPS, Close, Raise, To, holds
+from marketplace.notices.rules import KINDS, OF_THE_ROW, STEPS, Close, Raise, To, holds
 from marketplace.orders.models import Order, Purchase
 from marketplace.orders.states import OrderState
 from marketplace.payments import worklists
@@ -121,7 +121,7 @@ class _Batch:
         )
         self._open = {tuple(row) for row in session.execute(waits)} if subjects else set()
         self._ended: set[tuple[str, UUID]] = set()
-        self._made: list[tuple[Raise, Notice]] = []
+        self._made: list[tuple[Raise, dict[str, Any]]] = []
         self._addressed: dict[tuple[UUID | None, tuple[UUID, ...], Permission], list[UUID]] = {}
 
     def close(self, topic: str, subject_ids: list[UUID]) -> None:
@@ -129,8 +129,8 @@ class _Batch:
         self._ended.update((topic, subject_id) for subject_id in ended)
         self._open = {wait for wait in self._open if wait[0] != topic or wait[1] not in ended}
         for _, notice in self._made:
-            if notice.topic == topic and notice.subject_id in ended and notice.done_at is None:
-                notice.done_at = self.at
+            if notice["topic"] == topic and notice["subject_id"] in ended and notice["done_at"] is None:
+                notice["done_at"] = self.at
 
     def open(
         self, seq: int, step: Raise, subject_type: str, subject_id: UUID, organisation_id: UUID | None,
@@ -142,20 +142,20 @@ class _Batch:
             if wait in self._open:
                 return
             self._open.add(wait)
-        notice = Notice(
-            seq=seq,
-            topic=step.topic,
-            organisation_id=organisation_id,
-            parties=known.row.parties,
-            permission=step.permission.value,
-            news=step.news,
-            subject_type=subject_type,
-            subject_id=subject_id,
-            facts=known.words(subject_id),
-            due_at=known.due(step.due, subject_id),
-            made_at=self.at,
-            done_at=None,
-        )
+        notice = {
+            "seq": seq,
+            "topic": step.topic,
+            "organisation_id": organisation_id,
+            "parties": known.row.parties,
+            "permission": step.permission.value,
+            "news": step.news,
+            "subject_type": subject_type,
+            "subject_id": subject_id,
+            "facts": known.words(subject_id),
+            "due_at": known.due(step.due, subject_id),
+            "made_at": self.at,
+            "done_at": None,
+        }
         self._made.append((step, notice))
 
     def write(self) -> None:
@@ -165,28 +165,32 @@ class _Batch:
             self.session.execute(
                 _END, {"topics": list(topics), "subjects": list(map(str, subjects)), "at": self.at}
             )
-        self.session.add_all(notice for _, notice in self._made)
-        self.session.flush()
-        for step, notice in self._made:
-            for sending in self._sendings(step, notice):
+        if not self._made:
+            return
+        ids = self.session.scalars(
+            sa.insert(Notice).returning(Notice.id, sort_by_parameter_order=True),
+            [notice for _, notice in self._made],
+        ).all()
+        for notice_id, (step, notice) in zip(ids, self._made, strict=True):
+            for sending in self._sendings(notice_id, step, notice):
                 self.session.add(sending)
                 self.session.flush()
-                at = notice.due_at if step.once_due else None
+                at = notice["due_at"] if step.once_due else None
                 self.session.execute(_DEFER, {"args": json.dumps({"sending_id": str(sending.id)}), "at": at})
 
-    def _sendings(self, step: Raise, notice: Notice) -> list[NoticeSending]:
+    def _sendings(self, notice_id: int, step: Raise, notice: dict[str, Any]) -> list[NoticeSending]:
         # Whom a notice for all offices concerns says which of the counties' are told.
-        near = tuple(notice.parties) if notice.organisation_id is None else ()
-        key = (notice.organisation_id, near, step.permission)
+        near = tuple(notice["parties"]) if notice["organisation_id"] is None else ()
+        key = (notice["organisation_id"], near, step.permission)
         if key not in self._addressed:
             self._addressed[key] = list(_addressed(self.session, *key))
         sendings = [
-            NoticeSending(id=uuid7(), notice_id=notice.id, channel="email", user_id=user_id, made_at=self.at)
+            NoticeSending(id=uuid7(), notice_id=notice_id, channel="email", user_id=user_id, made_at=self.at)
             for user_id in self._addressed[key]
         ]
         if self.webhook:
             sendings.append(
-                NoticeSending(id=uuid7(), notice_id=notice.id, channel="webhook", made_at=self.at)
+                NoticeSending(id=uuid7(), notice_id=notice_id, channel="webhook", made_at=self.at)
             )
         return sendings
 
@@ -194,7 +198,10 @@ class _Batch:
 def _named(told: list[tuple[Any, dict[str, Any]]]) -> Iterable[str]:
     """The orders about each of which a fact may open or close something."""
     for row, data in told:
-        if any(step.each_order for step in STEPS[row.kind]):
+        if any(
+            step.each_order and (step.when in OF_THE_ROW or holds(step.when, data))
+            for step in STEPS[row.kind]
+        ):
             yield from map(str, _order_ids(data))
 
 
