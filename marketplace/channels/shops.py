@@ -156,7 +156,7 @@ def came_later(
         )
         .group_by(ConsignmentLine.lot_id)
     )
-    since = {lot_id: business_day(at) for lot_id, at in firsts}
+    since = {lot_id: business_day(at) for lot_id, at in firsts if at is not None}
     return {
         n: {"detail": f"门店{since[lot.lot_id].isoformat()}才接收这一批，最早只能报这一天的销售"}
         for n, lot in enumerate(lots)
