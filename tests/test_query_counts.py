@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from marketplace.database import db
-from tests.matrix.acts_channels import change_request, consignment, shop_sale
+from tests.matrix.acts_channels import change_request, consignment, ended_key, shop_sale
 from tests.matrix.acts_statements import statement
 from tests.matrix.players import PLAYERS
 from tests.matrix.world import World
@@ -83,6 +83,7 @@ def test_no_list_asks_more_of_the_database_for_more_rows(app: Flask, owner: psyc
             consignment(tenant)
             statement(tenant)
             shop_sale(tenant)
+        ended_key(world)
         world.seal()
 
     trade()

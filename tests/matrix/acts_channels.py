@@ -14,6 +14,7 @@ from tests.channels.stocked import Stocked, bring
 from tests.conftest import PASSWORD
 from tests.matrix.acts import COUNTY, REASON, SELLER, Prepared, act, given
 from tests.matrix.tenant import Json, Tenant, day
+from tests.matrix.world import World
 
 
 def carried_by(t: Tenant) -> tuple[Program, UUID]:
@@ -207,6 +208,12 @@ def fresh_channel(t: Tenant) -> str:
             region_code="120103",
         )
     return t.world.fresh_user("channel_partner", code)[0]
+
+
+def ended_key(world: World) -> None:
+    """A key that the demo partner made and ended."""
+    made = world.post("tianjin.partner", "/partner-keys", KEY)
+    world.post("tianjin.partner", f"/partner-keys/{made['id']}/revoke")
 
 
 @act("partner_keys.create_key", by="tianjin.partner")
