@@ -40,7 +40,7 @@ class KeyIn(InSchema):
     name = text(60)
     # None is said by the service, in words of its own: a browser sends no box that is not ticked.
     scopes = fields.List(fields.String(validate=validate.OneOf([s.value for s in Scope])), load_default=list)
-    mode = fields.String(load_default="live", validate=validate.OneOf([m.value for m in KeyMode]))
+    mode = fields.String(load_default="test", validate=validate.OneOf([m.value for m in KeyMode]))
     days = integer(1, keys.LONGEST_DAYS)
     current_password = text(200)
     otp = text(40, required=False)
@@ -57,7 +57,13 @@ def today() -> Shown:
     """How a partner's program begins, with examples to copy, what is agreed and what we promise."""
     actor = current_actor()
     mine = catalogue.self_view(db.session(), actor) if actor.can(Permission.CHANNEL_KEYS) else None
-    return page("portal/today.html", mine=mine, base=_settings().public_base_url)
+    return page("portal/today.html", mine=mine, base=_base())
+
+
+def _base() -> str:
+    """What the examples call: the address that is ours for good, in a trial the one by which the reader came."""
+    settings = _settings()
+    return settings.public_base_url if settings.production else request.host_url.rstrip("/")
 
 
 @blp.route("/portal/keys", methods=["GET", "POST"], endpoint="keys")

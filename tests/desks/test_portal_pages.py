@@ -5,19 +5,20 @@ from __future__ import annotations
 import html
 import re
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import psycopg
 import pytest
 from flask import Flask, Response
 
 from marketplace.app import create_app
-from marketplace.channels.states import KeyMode
 from marketplace.config import from_environment
 from marketplace.web.edge import announce_ends, deprecated
-from tests.channels.partner import Program, new_key, order_body
+from tests.channels.partner import Program, order_body
 from tests.channels.test_orders import pass_the_cut_off
 from tests.conftest import PASSWORD, dispose
 from tests.desks.trading import Visitor
@@ -32,7 +33,7 @@ def partner(app: Flask) -> Visitor:
 
 def key_form(**changes: object) -> dict[str, Any]:
     return {
-        "name": "门店收银系统", "scopes": ["catalogue", "orders"], "days": "30",
+        "name": "门店收银系统", "scopes": ["catalogue", "orders"], "days": "30", "mode": "live",
         "current_password": PASSWORD,
     } | changes  # fmt: skip
 
@@ -42,18 +43,20 @@ def examples(text: str) -> dict[str, str]:
     return {name: html.unescape(body).strip() for name, body in found}
 
 
+EXAMPLES = [
+    "token", "key", "self", "catalogue", "order", "show", "cancel", "play", "shop", "settle",
+]  # fmt: skip
+
+
 def test_the_examples_of_the_portal_run_as_they_stand(fresh_app: Flask, tmp_path: Path) -> None:
     beside = create_app(from_environment(fresh_app.config["TEST_ENVIRONMENT"] | {"SANDBOX": "1"}))
     assert beside.test_cli_runner().invoke(args=["seed", "--quiet"]).exit_code == 0
     dispose(beside)
-    key = str(new_key(fresh_app, mode=KeyMode.TEST)["key"])
-    given = examples(fresh_app.test_client().get("/partner").get_data(as_text=True))
-    assert list(given) == ["begin", "self", "catalogue", "order", "show", "cancel", "play", "shop", "settle"]
-
     with running_site(fresh_app.config["TEST_ENVIRONMENT"]) as site:
-        begin = given["begin"].replace("把密钥粘在这里", key)
-        begin = re.sub(r"API=\S+/partner/v1", f"API={site.base}/partner/v1", begin)
-        script = "\n".join([begin, *(given[name] + "\necho" for name in list(given)[1:])])
+        with urlopen(f"{site.base}/partner") as answer:
+            given = examples(answer.read().decode())
+        assert list(given) == EXAMPLES
+        script = "\n".join(text + "\necho" for text in given.values())
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=400,
             check=False,
@@ -72,6 +75,29 @@ def test_the_examples_of_the_portal_run_as_they_stand(fresh_app: Flask, tmp_path
         assert owner.execute("select count(*) from sandbox.partner_order").fetchone() == (2,)
         states = owner.execute("select state from sandbox.orders order by state").fetchall()
         assert states == [("cancelled",), ("shipped",)]
+
+
+def test_the_page_names_the_address_that_the_reader_came_by(app: Flask) -> None:
+    client = app.test_client()
+
+    assert "SITE=http://try.example:5001\n" in client.get(
+        "/partner", base_url="http://try.example:5001"
+    ).get_data(as_text=True)
+    settings = app.config["SETTINGS"]
+    app.config["SETTINGS"] = replace(
+        settings, environment="production", public_base_url="https://our.example"
+    )
+    try:
+        text = client.get("/partner", base_url="http://try.example:5001").get_data(as_text=True)
+    finally:
+        app.config["SETTINGS"] = settings
+    assert "SITE=https://our.example\n" in text
+    assert "pingliang-demo-2026" not in text
+
+
+def test_a_form_for_a_key_offers_a_test_key_first(app: Flask, partner: Visitor) -> None:
+    assert re.search(r'<option value="test" selected', partner.get("/portal/keys"))
+    assert 'href="/sign-in?next=/portal/keys"' in app.test_client().get("/partner").get_data(as_text=True)
 
 
 def test_everybody_may_read_the_promises_and_only_a_partner_its_terms(app: Flask, partner: Visitor) -> None:
