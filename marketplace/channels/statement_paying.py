@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from marketplace.actors import Actor, Permission
 from marketplace.channels import statement_views
 from marketplace.channels.statement_models import Statement
@@ -12,11 +14,13 @@ from marketplace.channels.statements import lock_statement, record
 from marketplace.channels.states import STATEMENT_MOVES
 from marketplace.clock import business_day
 from marketplace.documents.models import DocumentKind
-from marketplace.errors import NotFound, RuleViolation, WrongState
+from marketplace.errors import Conflict, NotFound, RuleViolation, WrongState
 from marketplace.orders.states import move
 from marketplace.payments.ledger import share_document
 from marketplace.payments.rules import plain_number, slip_errors
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
+
+_LOCK = sa.text("select pg_advisory_xact_lock(hashtextextended(:scope, 0))")
 
 
 def declare_transfer(
@@ -30,9 +34,9 @@ def declare_transfer(
 ) -> Reply:
     """The channel says by which transfer it paid an agreed statement; its seller confirms it, waits for it or returns it.
 
-    `document_id` is the bank's slip, which the seller may read from then on. Said again, all of it takes the place of
-    what was said before, until the seller confirmed. Raises NotFound for all but its channel and for a file of others,
-    RuleViolation (`invalid`, `document-kind`), WrongState (`wrong-state`), also where the channel owes nothing.
+    `document_id` is the bank's slip, which the seller may read from then on. Another transfer is named only after he
+    returned this one. Raises NotFound for all but its channel and for a file of others, RuleViolation (`invalid`,
+    `document-kind`), Conflict `slip-used`, WrongState (`wrong-state`), also where the channel owes nothing.
     """
     with transaction(actor, Permission.CHANNEL_STATEMENTS, once) as tx:
         row = lock_statement(tx, statement_id)
@@ -41,6 +45,12 @@ def declare_transfer(
         row.state = move(STATEMENT_MOVES, row.state, "declare")
         if row.total_fen <= 0:
             raise WrongState("这张结算单渠道不用付款")
+        if row.paid_on is not None:
+            raise WrongState(
+                "已经登记过付款，等供应商确认到账；登记错了，请供应商退回以后再登记",
+                state=row.state.value,
+                event="declare",
+            )
         day = _put_transfer(tx, row, paid_on, bank_reference)
         slip = {}
         if document_id is not None:
@@ -80,7 +90,7 @@ def settle_statement(
     """The seller has the money of an agreed statement in his bank (到账): the whole amount, by one transfer.
 
     What is not given is taken from the channel's slip. Raises NotFound for all but its seller, RuleViolation (`invalid`),
-    WrongState (`wrong-state`).
+    Conflict `slip-used`, WrongState (`wrong-state`).
     """
     with transaction(actor, Permission.PAYMENT_CONFIRM, once) as tx:
         row = _lock_as_seller(tx, statement_id)
@@ -105,7 +115,8 @@ def _lock_as_seller(tx: Transaction, statement_id: UUID) -> Statement:
 def _put_transfer(tx: Transaction, row: Statement, paid_on: date | None, bank_reference: str | None) -> date:
     """Note on a statement the transfer that pays it; the day on which it is paid.
 
-    A statement of nothing is paid by none. Raises RuleViolation (`invalid`).
+    A statement of nothing is paid by none, and one transfer pays one statement: its bank reference is free again when
+    the seller returns it. Raises RuleViolation (`invalid`), Conflict `slip-used`.
     """
     today = business_day(tx.started_at)
     if row.total_fen == 0:
@@ -123,5 +134,18 @@ def _put_transfer(tx: Transaction, row: Statement, paid_on: date | None, bank_re
     )
     if errors:
         raise RuleViolation(errors=errors)
+    # One at a time for each seller, so that two statements cannot take the same transfer at once.
+    tx.session.execute(_LOCK, {"scope": f"statement-transfer:{row.seller_id}"})
+    used = tx.session.scalar(
+        sa.select(sa.true()).where(
+            sa.exists().where(
+                Statement.seller_id == row.seller_id,
+                Statement.bank_reference == reference,
+                Statement.id != row.id,
+            )
+        )
+    )
+    if used:
+        raise Conflict("这笔银行流水已经用过", slug="slip-used", bank_reference=reference)
     row.paid_on, row.bank_reference = paid_on, reference
     return paid_on

@@ -115,7 +115,7 @@ STATEMENT_MOVES: Mapping[tuple[StatementState, str], StatementState] = {
     (S.DISPUTED, "withdraw_last"): S.ISSUED,
     (S.ISSUED, "agree"): S.ISSUED,
     (S.ISSUED, "agree_second"): S.AGREED,
-    # The channel may name its transfer anew until the seller confirms it; his return asks for it.
+    # The channel names another transfer only after the seller returned the one before.
     (S.AGREED, "declare"): S.AGREED,
     (S.AGREED, "return"): S.AGREED,
     (S.AGREED, "settle"): S.SETTLED,

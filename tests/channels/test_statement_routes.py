@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -112,6 +113,9 @@ def test_a_statement_goes_from_its_issue_to_settled_by_routes(fresh_app: Flask, 
     house.ask("POST", f"{path}/return-transfer", seller, {"reason": "还没登记"}, 409)
     declared = program.post(f"{path}/transfer", transfer)
     assert (declared["state"], declared["bank_reference"]) == ("agreed", "BK0001")
+    second = program.post(f"{path}/transfer", {**transfer, "bank_reference": "BK0009"}, 409)
+    assert second["detail"] == "已经登记过付款，等供应商确认到账；登记错了，请供应商退回以后再登记"
+    assert program.get(path) == declared
     assert waiting(fresh_app, shop) == ["statement_receipt"]
     returned = house.ask("POST", f"{path}/return-transfer", seller, {"reason": "账户里没有"})
     assert [returned[name] for name in ("state", "paid_on", "bank_reference", "return_reason")] == [
@@ -177,6 +181,55 @@ def test_nothing_owed_is_settled_without_a_transfer_and_what_the_seller_owes_is_
     assert states == [("settled", 0, None), ("settled", -2000, today().isoformat())]
     assert shop.ledger("bank", shop.seller) == -2000
     assert "statement" not in str(fresh_app.test_cli_runner().invoke(args=["verify"]).output)
+
+
+def two_agreed(shop: Shop, house: House, program: Program) -> list[str]:
+    """The paths of two months' statements, agreed by both sides."""
+    before = LAST_DAY.replace(day=1) - timedelta(days=1)
+    shop.report(before, (5, 1000))
+    shop.report(LAST_DAY, (2, 1000))
+    paths = []
+    for period in (before.isoformat()[:7], PERIOD):
+        body = {**ISSUE, "period": period, "seller_id": str(shop.seller)}
+        paths.append(f"/statements/{house.ask('POST', '/statements', OFFICE, body, 201)['id']}")
+        program.post(f"{paths[-1]}/agree", None)
+        house.ask("POST", f"{paths[-1]}/agree", seller_name(shop))
+    return paths
+
+
+def test_one_transfer_pays_one_statement(fresh_app: Flask, shop: Shop) -> None:
+    house, seller, program = House(fresh_app), seller_name(shop), Program(fresh_app)
+    first, other = two_agreed(shop, house, program)
+    transfer = {"paid_on": today().isoformat(), "bank_reference": "BK0003"}
+    program.post(f"{first}/transfer", transfer)
+
+    used = program.post(f"{other}/transfer", {**transfer, "bank_reference": "bk 0003"}, 409)
+    settled = house.ask("POST", f"{other}/settle", seller, transfer, 409)
+
+    assert [p["type"].rpartition("/")[2] for p in (used, settled)] == ["slip-used"] * 2
+    assert used["bank_reference"] == "BK0003"
+    assert program.get(other)["bank_reference"] is None
+    house.ask("POST", f"{first}/return-transfer", seller, {"reason": "账户里没有"})
+    assert program.post(f"{first}/transfer", transfer)["bank_reference"] == "BK0003"
+    assert house.ask("POST", f"{first}/settle", seller, {})["state"] == "settled"
+    assert program.post(f"{other}/transfer", transfer, 409)["type"].endswith("slip-used")
+
+
+def test_two_statements_that_are_paid_at_once_do_not_take_the_same_transfer(
+    fresh_app: Flask, shop: Shop
+) -> None:
+    program = Program(fresh_app)
+    paths = two_agreed(shop, House(fresh_app), program)
+    transfer = {"paid_on": today().isoformat(), "bank_reference": "BK0004"}
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(
+            pool.map(
+                lambda path: Program(fresh_app, key=program.key).send(f"{path}/transfer", transfer), paths
+            )
+        )
+
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
 
 
 def test_a_channel_reads_back_the_slip_that_it_handed_in_and_nobody_elses_file(fresh_app: Flask) -> None:
