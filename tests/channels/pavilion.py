@@ -20,7 +20,7 @@ def furnish(app: Flask) -> None:
     """Of the first channel and the demo cooperative; afterwards each page of either side has something to show."""
     program, sender = Program(app), Sender(app, SELLER, CHANNEL)
     _orders(app, program)
-    codes = _goods(program, sender)
+    codes = _goods(app, program, sender)
     months = [LAST_DAY]
     while len(months) < 3:
         months.insert(0, months[0].replace(day=1) - timedelta(days=1))
@@ -42,10 +42,16 @@ def _orders(app: Flask, program: Program) -> None:
     program.post("/orders/PV-2/cancel", {"reason": "门店装修"})
 
 
-def _goods(program: Program, sender: Sender) -> list[str]:
-    """Two lots in the shop, and a pack on its way there. Returns the trace codes."""
+def _goods(app: Flask, program: Program, sender: Sender) -> list[str]:
+    """Two lots in the shop for half a year, and a pack on its way there. Returns the trace codes."""
     sent = sender.send(20, 5)
     program.post(f"/consignments/{sent['id']}/take-over", {})
+    with psycopg.connect(app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"], autocommit=True) as owner:
+        owner.execute(
+            "update consignment set sent_at = sent_at - interval '180 days', ended_at = ended_at - interval '180 days'"
+            " where id = %s",
+            [sent["id"]],
+        )
     sender.send(1)
     return [line["trace_code"] for line in sent["lines"]]
 

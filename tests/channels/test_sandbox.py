@@ -250,7 +250,7 @@ def test_a_month_on_consignment_is_played_to_its_settled_statement(
     code = program.post(f"/consignments/{sent['id']}/take-over", {})["lines"][0]["trace_code"]
     program.post(f"/test/lots/{code}/spoil", {"quantity": 1})
     other.post(f"/test/lots/{code}/spoil", {"quantity": 1}, 404)
-    on = sent["sent_at"][:10]
+    on = clock.business_day(datetime.fromisoformat(sent["sent_at"])).isoformat()
     sold = program.post(
         "/sales-reports", {"business_day": on, "lines": [{"trace_code": code, "quantity": 5}]}, 201
     )
@@ -272,6 +272,11 @@ def test_a_month_on_consignment_is_played_to_its_settled_statement(
     now = program.post("/test/clock", {"hours": 1})["now"]
     transfer = {"paid_on": now[:10], "bank_reference": "BKSANDBOX1"}
     program.post(f"/test{path}/return", {}, 409)
+    undeclared = program.post(f"/test{path}/confirm", {}, 409)
+    assert (undeclared["type"].rpartition("/")[2], undeclared["detail"]) == (
+        "wrong-state",
+        "渠道还没有登记付款",
+    )
     program.post(f"{path}/transfer", transfer)
     assert program.post(f"/test{path}/return", {"reason": "没到"})["return_reason"] == "没到"
     assert program.post(f"{path}/transfer", transfer)["return_reason"] is None
