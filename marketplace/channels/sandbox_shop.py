@@ -15,8 +15,9 @@ from marketplace.channels.statement_disputes import answer_dispute
 from marketplace.channels.statement_models import Statement
 from marketplace.channels.statement_paying import return_transfer, settle_statement
 from marketplace.channels.statements import agree_statement
+from marketplace.channels.states import StatementState
 from marketplace.clock import today
-from marketplace.errors import Forbidden, NotFound
+from marketplace.errors import Forbidden, NotFound, WrongState
 from marketplace.unit_of_work import Reply
 
 
@@ -58,8 +59,12 @@ def answer(
 
 
 def confirm_money(session: Session, actor: Actor, statement_id: UUID) -> Reply:
-    """The seller has the transfer that the channel declared. Raises NotFound, WrongState (`wrong-state`)."""
-    return settle_statement(_seller_of(session, actor, statement_id), statement_id)
+    """The seller has the transfer that the channel declared. Raises NotFound, WrongState (`wrong-state`) without one."""
+    seller = _seller_of(session, actor, statement_id)
+    row = session.get_one(Statement, statement_id)
+    if row.state is StatementState.AGREED and row.total_fen > 0 and row.paid_on is None:
+        raise WrongState("渠道还没有登记付款", state=row.state.value, event="settle")
+    return settle_statement(seller, statement_id)
 
 
 def return_money(session: Session, actor: Actor, statement_id: UUID, reason: str) -> Reply:
