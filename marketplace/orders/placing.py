@@ -68,16 +68,15 @@ _OFFERS = prepare(
 )
 
 # The rows are locked in the order of their ids before anything is planned: a plan on unlocked values undersells.
+# Everything that decides whether a row may be taken stands on the row itself: what a purchase has waited for is looked
+# at again when the lock comes, but of the locked row alone.
 _LOCK = prepare(
     sa.text(
         """
-    select s.id, l.product_id, l.id as lot_id, s.place_id, l.trace_code, l.best_before, l.harvested_on,
+    select s.id, s.product_id, s.lot_id, s.place_id, l.trace_code, s.best_before, l.harvested_on,
            s.on_hand - s.reserved as free
-    from stock s
-    join lot l on l.id = s.lot_id
-    join place pl on pl.id = s.place_id
-    where l.product_id = any(cast(:products as uuid[])) and l.state = 'released'
-      and l.best_before >= cast(:earliest as date) and pl.organisation_id = l.seller_id
+    from stock s join lot l on l.id = s.lot_id
+    where s.product_id = any(cast(:products as uuid[])) and s.on_sale and s.best_before >= cast(:earliest as date)
     order by s.id
     for update of s
     """

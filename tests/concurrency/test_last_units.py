@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
@@ -115,3 +116,28 @@ def test_one_key_sent_twice_at_once_has_one_effect(site: Site, owner: psycopg.Co
     assert owner.execute("select count(*) from purchase").fetchone()[0] == before + 1
     assert {a.status_code for a in answers} <= {201, 409}
     assert len({a.content for a in answers if a.status_code == 201}) == 1
+
+
+def test_a_purchase_that_waits_for_a_hold_takes_nothing_of_what_is_held(
+    site: Site, owner: psycopg.Connection
+) -> None:
+    product = scarce(site, owner, 2, 3)
+    with (
+        psycopg.connect(owner.info.dsn, password=owner.info.password) as holding,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        held = holding.execute(
+            "update lot set state = 'held' where product_id = %s and state = 'released' returning id",
+            (product["id"],),
+        ).fetchall()
+        buying = pool.submit(buy_at_once, site, product, 1)
+        until = time.monotonic() + 30
+        while not owner.execute("select 1 from pg_locks where not granted").fetchone():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        holding.commit()
+        answer = buying.result()[0]
+    owner.execute("update lot set state = 'released' where id = any(%s)", ([row[0] for row in held],))
+
+    assert answer.status_code == 409, answer.text
+    assert answer.json()["shortages"][0]["available"] == 0
