@@ -33,9 +33,18 @@ PRODUCT_MOVES: Mapping[tuple[ProductState, str], ProductState] = {
 }
 
 
-def move(table: Mapping[tuple[S, str], S], state: S, event: str) -> S:
-    """The state after `event`. Raises WrongState (`wrong-state`) with the present state and the event."""
+def move(
+    table: Mapping[tuple[S, str], S],
+    state: S,
+    event: str,
+    advice: Mapping[tuple[S, str], str] | None = None,
+) -> S:
+    """The state after `event`. Raises WrongState (`wrong-state`) with the present state and the event.
+
+    `advice` says of what the table lacks why that is and what to do next.
+    """
     try:
         return table[state, event]
     except KeyError:
-        raise WrongState(state=state.value, event=event) from None
+        said = None if advice is None else advice.get((state, event))
+        raise WrongState(said, state=state.value, event=event) from None

@@ -22,7 +22,7 @@ from marketplace.channels import consignment_views
 from marketplace.channels.agreements import agreement_on
 from marketplace.channels.consignment_models import Consignment, ConsignmentLine
 from marketplace.channels.models import ChannelItem
-from marketplace.channels.states import CONSIGNMENT_MOVES, ConsignmentState, Pattern
+from marketplace.channels.states import CONSIGNMENT_ADVICE, CONSIGNMENT_MOVES, ConsignmentState, Pattern
 from marketplace.clock import business_day
 from marketplace.errors import Conflict, Forbidden, NotFound, RuleViolation
 from marketplace.numbering import Series, next_number
@@ -120,7 +120,7 @@ def take_over(
     """
     with transaction(actor, Permission.CHANNEL_SALES, once) as tx:
         row = _locked(tx, consignment_id, Consignment.channel_id == actor.organisation_id)
-        row.state = move(CONSIGNMENT_MOVES, row.state, "take_over")
+        row.state = move(CONSIGNMENT_MOVES, row.state, "take_over", CONSIGNMENT_ADVICE)
         lines = _lines(tx.session, row.id)
         arrived = _arrived(lines, accepted)
         shop = open_rows(tx.session, [line.lot_id for line in lines], row.place_id)
@@ -144,7 +144,7 @@ def cancel_consignment(actor: Actor, consignment_id: UUID, *, once: Once = NO_ON
     """The seller takes back what was sent and not taken over. Raises NotFound, WrongState (`wrong-state`)."""
     with transaction(actor, Permission.ORDER_SHIP, once) as tx:
         row = _locked(tx, consignment_id, Consignment.seller_id == actor.organisation_id)
-        row.state = move(CONSIGNMENT_MOVES, row.state, "cancel")
+        row.state = move(CONSIGNMENT_MOVES, row.state, "cancel", CONSIGNMENT_ADVICE)
         lines = _lines(tx.session, row.id)
         moves = apply_moves(
             tx.session,

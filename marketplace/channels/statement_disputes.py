@@ -20,7 +20,13 @@ from marketplace.channels.statements import (
     permission_of,
     record,
 )
-from marketplace.channels.states import DISPUTE_MOVES, STATEMENT_MOVES, DisputeState
+from marketplace.channels.states import (
+    DISPUTE_ADVICE,
+    DISPUTE_MOVES,
+    STATEMENT_ADVICE,
+    STATEMENT_MOVES,
+    DisputeState,
+)
 from marketplace.clock import business_day
 from marketplace.errors import AlreadyThere, NotFound, WrongState, refuse_fields
 from marketplace.orders.states import move
@@ -41,7 +47,7 @@ def raise_dispute(
         line = tx.session.get(StatementLine, line_id)
         if line is None or line.statement_id != row.id:
             raise NotFound
-        row.state = move(STATEMENT_MOVES, row.state, "dispute")
+        row.state = move(STATEMENT_MOVES, row.state, "dispute", STATEMENT_ADVICE)
         seen = set(
             tx.session.scalars(sa.select(StatementDispute.state).where(StatementDispute.line_id == line_id))
         )
@@ -86,9 +92,11 @@ def answer_dispute(
         dispute = _lock_dispute(tx, row, dispute_id)
         if dispute.raised_by == actor.organisation_id:
             raise WrongState("要由对方答复")
-        dispute.state = move(DISPUTE_MOVES, dispute.state, "correct" if accept else "uphold")
+        dispute.state = move(DISPUTE_MOVES, dispute.state, "correct" if accept else "uphold", DISPUTE_ADVICE)
         dispute.answer, dispute.answered_at = answer, tx.started_at
-        row.state = move(STATEMENT_MOVES, row.state, "answer_last" if _was_last(tx, row) else "answer")
+        row.state = move(
+            STATEMENT_MOVES, row.state, "answer_last" if _was_last(tx, row) else "answer", STATEMENT_ADVICE
+        )
         row.version += 1
         before, lines = row.total_fen, []
         if accept and dispute.quantity is not None:
@@ -124,9 +132,14 @@ def withdraw_dispute(actor: Actor, statement_id: UUID, dispute_id: UUID, *, once
         dispute = _lock_dispute(tx, row, dispute_id)
         if dispute.raised_by != actor.organisation_id:
             raise WrongState("只有提出异议的一方能撤回")
-        dispute.state = move(DISPUTE_MOVES, dispute.state, "withdraw")
+        dispute.state = move(DISPUTE_MOVES, dispute.state, "withdraw", DISPUTE_ADVICE)
         dispute.answered_at = tx.started_at
-        row.state = move(STATEMENT_MOVES, row.state, "withdraw_last" if _was_last(tx, row) else "withdraw")
+        row.state = move(
+            STATEMENT_MOVES,
+            row.state,
+            "withdraw_last" if _was_last(tx, row) else "withdraw",
+            STATEMENT_ADVICE,
+        )
         row.version += 1
         record(
             tx, "statement.dispute_withdrawn", row, dispute=str(dispute.id), line=str(dispute.line_id),
@@ -149,4 +162,4 @@ def _lock_dispute(tx: Transaction, row: Statement, dispute_id: UUID) -> Statemen
 def _was_last(tx: Transaction, row: Statement) -> bool:
     """Whether the dispute that has just ended leaves no other one open."""
     tx.session.flush()
-    return open_disputes(tx.session, row.id) == 0
+    return not open_disputes(tx.session, row.id)

@@ -11,7 +11,7 @@ from marketplace.actors import Actor, Permission
 from marketplace.channels import statement_views
 from marketplace.channels.statement_models import Statement
 from marketplace.channels.statements import lock_statement, record
-from marketplace.channels.states import STATEMENT_MOVES
+from marketplace.channels.states import STATEMENT_ADVICE, STATEMENT_MOVES
 from marketplace.clock import business_day
 from marketplace.documents.models import DocumentKind
 from marketplace.errors import Conflict, NotFound, RuleViolation, WrongState
@@ -42,7 +42,7 @@ def declare_transfer(
         row = lock_statement(tx, statement_id)
         if actor.organisation_id != row.channel_id:
             raise NotFound
-        row.state = move(STATEMENT_MOVES, row.state, "declare")
+        row.state = move(STATEMENT_MOVES, row.state, "declare", STATEMENT_ADVICE)
         if row.total_fen <= 0:
             raise WrongState("这张结算单渠道不用付款")
         if row.paid_on is not None:
@@ -69,7 +69,7 @@ def return_transfer(actor: Actor, statement_id: UUID, *, reason: str, once: Once
     """
     with transaction(actor, Permission.PAYMENT_CONFIRM, once) as tx:
         row = _lock_as_seller(tx, statement_id)
-        row.state = move(STATEMENT_MOVES, row.state, "return")
+        row.state = move(STATEMENT_MOVES, row.state, "return", STATEMENT_ADVICE)
         if row.paid_on is None:
             raise WrongState("渠道还没有登记付款")
         row.paid_on = row.bank_reference = row.document_id = None
@@ -94,7 +94,7 @@ def settle_statement(
     """
     with transaction(actor, Permission.PAYMENT_CONFIRM, once) as tx:
         row = _lock_as_seller(tx, statement_id)
-        row.state = move(STATEMENT_MOVES, row.state, "settle")
+        row.state = move(STATEMENT_MOVES, row.state, "settle", STATEMENT_ADVICE)
         day = _put_transfer(tx, row, paid_on or row.paid_on, bank_reference or row.bank_reference)
         row.settled_at, row.return_reason, row.returned_at = tx.started_at, None, None
         row.version += 1

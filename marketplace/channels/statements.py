@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,7 +24,13 @@ from marketplace.channels.statement_rules import (
     total_of,
 )
 from marketplace.channels.statement_sources import counted_lines, sellers_waiting, sold_lines
-from marketplace.channels.states import STATEMENT_MOVES, DisputeState, Pattern, StatementState
+from marketplace.channels.states import (
+    STATEMENT_ADVICE,
+    STATEMENT_MOVES,
+    DisputeState,
+    Pattern,
+    StatementState,
+)
 from marketplace.clock import business_day, today
 from marketplace.database import db
 from marketplace.errors import AlreadyThere, NotFound, RuleViolation, WrongState
@@ -155,15 +162,19 @@ def issue_due() -> None:
 def agree_statement(actor: Actor, statement_id: UUID, *, once: Once = NO_ONCE) -> Reply:
     """Say for one's own side that a statement is right; it is agreed when both have.
 
-    Raises NotFound, WrongState (`wrong-state`) while a line is disputed, or when one's own side had agreed.
+    Raises NotFound, WrongState (`wrong-state`) with the open `disputes` while a line is disputed, or when one's own side had agreed.
     """
     with transaction(actor, permission_of(actor), once) as tx:
         row = lock_statement(tx, statement_id)
         channels = actor.organisation_id == row.channel_id
         if (row.channel_agreed_at if channels else row.seller_agreed_at) is not None:
             raise WrongState("已经同意过这张结算单", state=row.state.value, event="agree")
+        if row.state is StatementState.DISPUTED:
+            disputes = [str(dispute_id) for dispute_id in open_disputes(tx.session, row.id)]
+            detail = STATEMENT_ADVICE[row.state, "agree"]
+            raise WrongState(detail, state=row.state.value, event="agree", disputes=disputes)
         both = (row.seller_agreed_at if channels else row.channel_agreed_at) is not None
-        row.state = move(STATEMENT_MOVES, row.state, "agree_second" if both else "agree")
+        row.state = move(STATEMENT_MOVES, row.state, "agree_second" if both else "agree", STATEMENT_ADVICE)
         if channels:
             row.channel_agreed_at = tx.started_at
         else:
@@ -204,11 +215,13 @@ def lock_statement(tx: Transaction, statement_id: UUID) -> Statement:
     return row
 
 
-def open_disputes(session: Session, statement_id: UUID) -> int:
-    statement = sa.select(sa.func.count()).where(
-        StatementDispute.statement_id == statement_id, StatementDispute.state == DisputeState.OPEN
-    )
-    return int(session.scalar(statement) or 0)
+def open_disputes(session: Session, statement_id: UUID) -> Sequence[UUID]:
+    """Ids of the disputes that nobody has answered or taken back, the oldest first."""
+    return session.scalars(
+        sa.select(StatementDispute.id)
+        .where(StatementDispute.statement_id == statement_id, StatementDispute.state == DisputeState.OPEN)
+        .order_by(StatementDispute.id)
+    ).all()
 
 
 def add_lines(tx: Transaction, row: Statement, charges: list[Charge]) -> list[dict[str, object]]:

@@ -78,6 +78,14 @@ CONSIGNMENT_MOVES: Mapping[tuple[ConsignmentState, str], ConsignmentState] = {
 }
 
 
+CONSIGNMENT_ADVICE: Mapping[tuple[ConsignmentState, str], str] = {
+    (ConsignmentState.TAKEN_OVER, "take_over"): "门店已经接收过这张送货单；件数不对，请上报盘点",
+    (ConsignmentState.TAKEN_OVER, "cancel"): "门店已经接收，不能再取消",
+    (ConsignmentState.CANCELLED, "take_over"): "供应商已经取消这张送货单，没有货要接收",
+    (ConsignmentState.CANCELLED, "cancel"): "这张送货单已经取消过",
+}
+
+
 class BorneBy(StrEnum):
     """Who bears goods that are missing or spoilt at a shop."""
 
@@ -122,6 +130,23 @@ STATEMENT_MOVES: Mapping[tuple[StatementState, str], StatementState] = {
 }
 
 
+_OPEN = "还有异议没有答复：先由对方答复，或者由提出的一方撤回"
+_UNAGREED = "双方都同意这张结算单以后，才能登记和确认付款"
+_CLOSED = "双方已经同意这张结算单，不能再提异议；要更正销售日报，会写在下一张结算单上"
+_SETTLED = "这张结算单已经结清，没有要做的了"
+_UNDISPUTED = "这张结算单没有等答复的异议"
+_PAYING = ("declare", "return", "settle")
+_ANSWERING = ("answer", "answer_last", "withdraw", "withdraw_last")
+STATEMENT_ADVICE: Mapping[tuple[StatementState, str], str] = {
+    **{(S.ISSUED, event): _UNAGREED for event in _PAYING},
+    **{(S.DISPUTED, event): _OPEN for event in ("agree", "agree_second", *_PAYING)},
+    **{(S.SETTLED, event): _SETTLED for event in ("agree", "agree_second", *_PAYING)},
+    **{(S.AGREED, event): "双方已经同意过这张结算单" for event in ("agree", "agree_second")},
+    **{(state, "dispute"): _CLOSED for state in (S.AGREED, S.SETTLED)},
+    **{(state, event): _UNDISPUTED for state in (S.ISSUED, S.AGREED, S.SETTLED) for event in _ANSWERING},
+}
+
+
 class StatementLineKind(StrEnum):
     SALE = "sale"
     RED = "red"
@@ -142,6 +167,14 @@ DISPUTE_MOVES: Mapping[tuple[DisputeState, str], DisputeState] = {
     (D.OPEN, "correct"): D.CORRECTED,
     (D.OPEN, "uphold"): D.UPHELD,
     (D.OPEN, "withdraw"): D.WITHDRAWN,
+}
+
+
+_ENDED = "这条异议已经答复或撤回；还有不同意见，请对那一行提新的异议"
+DISPUTE_ADVICE: Mapping[tuple[DisputeState, str], str] = {
+    (state, event): _ENDED
+    for state in (D.CORRECTED, D.UPHELD, D.WITHDRAWN)
+    for event in ("correct", "uphold", "withdraw")
 }
 
 

@@ -95,15 +95,23 @@ def test_a_statement_goes_from_its_issue_to_settled_by_routes(fresh_app: Flask, 
     assert program.post(back, None)["state"] == "issued"
     assert waiting(fresh_app, shop) == ["shop_statement_check", "statement_check"]
     disputed = program.post(f"{path}/disputes", wish)
-    assert program.post(f"{path}/agree", None, 409)["type"].endswith("wrong-state")
+    early = program.post(f"{path}/agree", None, 409)
+    assert (early["type"].rpartition("/")[2], early["disputes"]) == (
+        "wrong-state",
+        [disputed["disputes"][1]["id"]],
+    )
+    assert early["detail"] == "还有异议没有答复：先由对方答复，或者由提出的一方撤回"
     answer = f"{path}/disputes/{disputed['disputes'][1]['id']}/answer"
     corrected = house.ask("POST", answer, seller, {"accept": True})
     assert (corrected["state"], corrected["total_fen"]) == ("issued", total - 2 * 4180)
+    again = house.ask("POST", answer, seller, {"accept": True}, 409)
+    assert again["detail"] == "这条异议已经答复或撤回；还有不同意见，请对那一行提新的异议"
 
     assert program.post(f"{path}/agree", None)["state"] == "issued"
     assert waiting(fresh_app, shop) == ["statement_check"]
     transfer = {"paid_on": today().isoformat(), "bank_reference": "bk 0001"}
-    assert program.post(f"{path}/transfer", transfer, 409)["type"].endswith("wrong-state")
+    early = program.post(f"{path}/transfer", transfer, 409)
+    assert early["detail"] == "双方都同意这张结算单以后，才能登记和确认付款"
     assert house.ask("POST", f"{path}/agree", seller)["state"] == "agreed"
     assert waiting(fresh_app, shop) == ["statement_pay"]
     refused = house.ask("POST", f"{path}/settle", seller, {}, 422)
@@ -136,7 +144,8 @@ def test_a_statement_goes_from_its_issue_to_settled_by_routes(fresh_app: Flask, 
     assert (settled["state"], settled["paid_on"], settled["bank_reference"]) == (
         "settled", transfer["paid_on"], "BK0001",
     )  # fmt: skip
-    assert program.post(f"{path}/transfer", transfer, 409)["type"].endswith("wrong-state")
+    late = program.post(f"{path}/transfer", transfer, 409)
+    assert (late["state"], late["detail"]) == ("settled", "这张结算单已经结清，没有要做的了")
     assert shop.ledger("bank", shop.seller) == -shop.ledger("paid", shop.channel) == total - 2 * 4180
     assert shop.ledger("receivable", shop.seller) == shop.ledger("payable", shop.channel) == 0
     assert waiting(fresh_app, shop) == []

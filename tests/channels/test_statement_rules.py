@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -20,7 +21,21 @@ from marketplace.channels.statement_rules import (
     proposal_problem,
     total_of,
 )
-from marketplace.channels.states import BorneBy, StatementLineKind
+from marketplace.channels.states import (
+    CONSIGNMENT_ADVICE,
+    CONSIGNMENT_MOVES,
+    DISPUTE_ADVICE,
+    DISPUTE_MOVES,
+    STATEMENT_ADVICE,
+    STATEMENT_MOVES,
+    BorneBy,
+    ConsignmentState,
+    DisputeState,
+    StatementLineKind,
+    StatementState,
+)
+from marketplace.errors import WrongState
+from marketplace.orders.states import move
 
 PRODUCT, LOT = UUID(int=1), UUID(int=2)
 DAY = date(2026, 11, 1)
@@ -125,3 +140,23 @@ def test_only_another_quantity_of_the_same_direction_can_be_proposed(
     kind: str, present: int, proposed: int, problem: str | None
 ) -> None:
     assert proposal_problem(StatementLineKind(kind), present, proposed) == problem
+
+
+@pytest.mark.parametrize(
+    ("states", "moves", "advice"),
+    [
+        (StatementState, STATEMENT_MOVES, STATEMENT_ADVICE),
+        (DisputeState, DISPUTE_MOVES, DISPUTE_ADVICE),
+        (ConsignmentState, CONSIGNMENT_MOVES, CONSIGNMENT_ADVICE),
+    ],
+)
+def test_whatever_a_state_refuses_has_its_advice(states: Any, moves: Any, advice: Any) -> None:
+    refused = {(state, event) for state in states for _, event in moves} - set(moves)
+
+    assert set(advice) == refused
+    for state, event in refused:
+        with pytest.raises(WrongState) as caught:
+            move(moves, state, event, advice)
+        assert (caught.value.detail, caught.value.data) == (
+            advice[state, event], {"state": state.value, "event": event},
+        )  # fmt: skip
