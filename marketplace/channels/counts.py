@@ -179,6 +179,10 @@ def _line_problem(line: CountedLine, lot: ShopLot, row: LockedStock, size: int) 
     lost = sum(d.quantity for d in line.differences if d.kind is not DifferenceKind.FOUND)
     found = sum(d.quantity for d in line.differences if d.kind is DifferenceKind.FOUND)
     left = row.on_hand + found - lost - line.counted
+    if left and line.differences:
+        told = found - lost
+        detail = f"账上{row.on_hand}件，点到{line.counted}件，说明的差异合计{told}件，三个数对不上"
+        return {"field": "counted", "detail": detail}
     if left > 0:
         detail = f"账上有{row.on_hand}件，还有{left}件没有说明是损耗还是短少"
         return {"field": "counted", "detail": detail}

@@ -128,6 +128,22 @@ def test_every_line_that_is_not_explained_is_refused_and_nothing_changes(
     assert state(owner) == before
 
 
+def test_differences_that_do_not_add_up_are_told_with_the_three_numbers(
+    program: Program, lots: list[Stocked], owner: psycopg.Connection
+) -> None:
+    held, before = lots[0].held(owner), state(owner)
+
+    over = line(lots[0], held - 1, ("spoilage", 2, "rotten", "seller"))
+    under = line(lots[0], held - 3, ("loss", 2, "stolen", "channel"), ("found", 1, "miscounted", "channel"))
+    refused = [program.post("/stock-counts", count(wrong), 422)["errors"][0] for wrong in (over, under)]
+
+    assert [(e["pointer"], e["detail"]) for e in refused] == [
+        ("#/lines/0/counted", f"账上{held}件，点到{held - 1}件，说明的差异合计-2件，三个数对不上"),
+        ("#/lines/0/counted", f"账上{held}件，点到{held - 3}件，说明的差异合计-1件，三个数对不上"),
+    ]
+    assert state(owner) == before
+
+
 def test_more_than_was_there_can_not_be_lost(
     program: Program, lots: list[Stocked], owner: psycopg.Connection
 ) -> None:
