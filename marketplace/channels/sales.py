@@ -179,11 +179,15 @@ def _move(
 ) -> list[dict[str, Any]]:
     """Move the shop's stock by both, checked together; returns the moves in the order of the lines."""
     locked = lock_stock(tx.session, [line.stock_id for line in (*taken_back, *sold)])
-    held = {stock_id: row.free for stock_id, row in locked.items()}
+    free = {stock_id: row.free for stock_id, row in locked.items()}
+    held = dict(free)
     for line in taken_back:
         held[line.stock_id] -= line.quantity
     short = {
-        n: {"field": "quantity", "detail": f"门店只有{held[line.stock_id]}件，报了{line.quantity}件"}
+        n: {
+            "field": "quantity",
+            "detail": _too_many(free[line.stock_id], held[line.stock_id], line.quantity),
+        }
         for n, line in enumerate(sold)
         if line.quantity > held[line.stock_id]
     }
@@ -191,6 +195,13 @@ def _move(
         raise InsufficientStock("报的销售比门店的库存多", errors=line_errors(short))
     wanted = [Move(line.stock_id, MovementKind.SOLD, on_hand=-line.quantity) for line in (*taken_back, *sold)]
     return apply_moves(tx.session, locked, wanted, tx.started_at)
+
+
+def _too_many(free: int, most: int, quantity: int) -> str:
+    """`most` are the free packs and those that the correction takes back."""
+    if most == free:
+        return f"门店只有{free}件，报了{quantity}件"
+    return f"门店现有{free}件，加上被更正的{most - free}件，最多报{most}件，报了{quantity}件"
 
 
 def _add(

@@ -229,6 +229,19 @@ def test_more_than_the_shop_holds_is_refused_with_every_line(
     assert state(owner) == before
 
 
+def test_a_correction_that_is_too_much_says_which_packs_it_counts(
+    program: Program, lots: list[Stocked], days: Iterator[str], owner: psycopg.Connection
+) -> None:
+    day, held = next(days), lots[0].held(owner)
+    program.post("/sales-reports", report(day, (lots[0], 3)), 201)
+
+    refused = program.post("/sales-reports", report(day, (lots[0], 500), corrects=1), 409)
+
+    assert refused["errors"][0]["detail"] == (
+        f"门店现有{held - 3}件，加上被更正的3件，最多报{held}件，报了500件"
+    )
+
+
 def test_every_line_that_names_no_lot_of_the_shop_is_told(
     program: Program, lots: list[Stocked], days: Iterator[str], owner: psycopg.Connection
 ) -> None:
