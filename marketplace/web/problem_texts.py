@@ -71,7 +71,8 @@ _HTTP: dict[str, tuple[str, str]] = {
 _NAMED: dict[str, tuple[str, str, str]] = {
     "bad-json": ("JSON 有误", "内容不是严格的 JSON：语法错误、重复的键、NaN 或 Infinity、空字符、孤立的代理字符，或嵌套超过20层。",
                  "请用标准的 JSON 库生成内容，编码为不带 BOM 的 UTF-8。"),
-    "foreign-origin": ("请求不是从本站页面发出的", "为防止跨站冒用，只接受从本站页面提交的表单。", "请打开本站页面后重新提交。"),
+    "foreign-origin": ("请求不是从本站页面发出的", "为防止跨站冒用，页面只收从本站页面提交的表单：Sec-Fetch-Site 要是 same-origin，没有它时 Origin 或 Referer 要是本站。",
+                       "请打开本站页面后重新提交。程序不要提交表单：用 POST /api/v1/tokens 换令牌，调用 /api/v1 的接口。"),
     "idempotency-key-invalid": ("Idempotency-Key 无效", "Idempotency-Key 要有1到255个可打印的 ASCII 字符。", "请换一个，例如一个 UUID。"),
     "already-closed": ("已经关账", "这个月已经关账，数字不再改变。", "更正请记入本月。"),
     "above-accepted": ("超过验收金额", "开票金额超过了已验收而未开票的金额。", "请按验收金额开票。"),

@@ -85,11 +85,19 @@ def check_origin() -> None:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         if site not in ("same-origin", "none"):
-            raise ForeignOrigin
+            raise ForeignOrigin(
+                "Sec-Fetch-Site 不是 same-origin；程序请用 POST /api/v1/tokens 换令牌，调用 /api/v1"
+            )
         return
     named = request.headers.get("Origin") or request.headers.get("Referer")
-    if named is None or _origin(named) not in _own_origins():
-        raise ForeignOrigin
+    if named is None:
+        raise ForeignOrigin(
+            "没有 Sec-Fetch-Site 或 Origin 请求头；程序请用 POST /api/v1/tokens 换令牌，调用 /api/v1"
+        )
+    if _origin(named) not in _own_origins():
+        raise ForeignOrigin(
+            "Origin 或 Referer 不是本站的地址；程序请用 POST /api/v1/tokens 换令牌，调用 /api/v1"
+        )
 
 
 def _origin(address: str) -> tuple[str, str]:

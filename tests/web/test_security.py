@@ -82,7 +82,11 @@ def test_an_unsafe_request_must_come_from_our_own_page(
     answer = echo.post("/echo-page", data={"a": "b"}, headers=headers)
     assert answer.status_code == status
     if status == 403:
-        assert "<code>foreign-origin</code>" in answer.get_data(as_text=True)
+        text = answer.get_data(as_text=True)
+        assert "<code>foreign-origin</code>" in text
+        # A program that sent a form learns by which header it was known, and where programs go.
+        assert "Sec-Fetch-Site" in text or "Origin" in text
+        assert "POST /api/v1/tokens" in text
 
 
 def test_reading_needs_no_origin_and_a_webhook_none_either(echo: FlaskClient) -> None:
