@@ -100,6 +100,15 @@ def test_a_form_for_a_key_offers_a_test_key_first(app: Flask, partner: Visitor) 
     assert 'href="/sign-in?next=/portal/keys"' in app.test_client().get("/partner").get_data(as_text=True)
 
 
+def test_the_foot_of_the_portal_leads_to_the_partners_own_document(app: Flask, partner: Visitor) -> None:
+    client = app.test_client()
+
+    for text in (client.get("/partner").get_data(as_text=True), partner.get("/portal/keys")):
+        assert '<a href="/partner/docs">接口说明</a>' in text
+    assert '<a href="/api/docs">接口说明</a>' in client.get("/sign-in").get_data(as_text=True)
+    assert "接口接口" not in client.get("/partner/docs").get_data(as_text=True)
+
+
 def test_everybody_may_read_the_promises_and_only_a_partner_its_terms(app: Flask, partner: Visitor) -> None:
     public = app.test_client().get("/partner").get_data(as_text=True)
     own = partner.get("/partner")
