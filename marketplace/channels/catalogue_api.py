@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Response
+from flask import Response, current_app
 from flask_smorest import Blueprint
 
 from marketplace.actors import Permission
 from marketplace.channels import catalogue
 from marketplace.channels.schemas import CatalogueFilter, CataloguePageOut, PartnerItemOut, PartnerSelfOut
+from marketplace.channels.states import KeyMode
 from marketplace.database import db
 from marketplace.web.edge import current_actor, requires, shown
 
@@ -28,7 +29,8 @@ ITEM, ITEMS, SELF = PartnerItemOut(), CataloguePageOut(), PartnerSelfOut()
 @blp.response(200, PartnerSelfOut)
 def show_self() -> Response:
     """The channel of this key, and its agreements in force."""
-    return shown(SELF, catalogue.self_view(db.session(), current_actor()))
+    mode = KeyMode.TEST if current_app.config["SETTINGS"].sandbox else KeyMode.LIVE
+    return shown(SELF, {**catalogue.self_view(db.session(), current_actor()), "mode": mode.value})
 
 
 @blp.route("/catalogue")

@@ -27,9 +27,13 @@ class PartnerDifferenceIn(InSchema):
 class PartnerCountedLineIn(InSchema):
     """A lot: by `trace_code`, or by `partner_sku` with `lot_code`. Counted and differences give what the books hold."""
 
-    trace_code = text(64, required=False)
-    partner_sku = text(100, required=False)
-    lot_code = text(100, required=False)
+    trace_code = text(
+        64, required=False, metadata={"description": "the lot's, as in /shop-stock; enough by itself"}
+    )
+    partner_sku = text(
+        100, required=False, metadata={"description": "with `lot_code`, in the place of a trace code"}
+    )
+    lot_code = text(100, required=False, metadata={"description": "the seller's own number of the lot"})
     counted = quantity(low=0)
     differences = fields.List(
         fields.Nested(PartnerDifferenceIn), load_default=list, validate=validate.Length(0, MAX_DIFFERENCES)

@@ -11,6 +11,7 @@ from marshmallow import Schema, fields
 
 from marketplace.actors import Permission
 from marketplace.channels import reconciliation
+from marketplace.channels.reconciliation_rules import COLUMNS
 from marketplace.database import db
 from marketplace.web.attachments import attachment
 from marketplace.web.edge import current_actor, requires, shown
@@ -69,7 +70,11 @@ def show_reconciliation(day: str) -> Response:
 
 @blp.route("/reconciliation/<day>.csv")
 @requires(Permission.CHANNEL_STATEMENTS)
-@blp.response(200, content_type="text/csv")
+@blp.response(
+    200,
+    {"type": "string", "description": f"columns: {', '.join(COLUMNS)}; UTF-8, a comma between, RFC 4180"},
+    content_type="text/csv",
+)
 def send_reconciliation(day: str) -> Response:
     """Everything that a business day (Asia/Shanghai) recorded, as CSV with a line `total` at the end.
 

@@ -13,9 +13,13 @@ MAX_VERSION = 10_000
 class PartnerSoldLineIn(InSchema):
     """Packs of one lot: by `trace_code`, or by `partner_sku` with `lot_code` (the seller's own number of the lot)."""
 
-    trace_code = text(64, required=False)
-    partner_sku = text(100, required=False)
-    lot_code = text(100, required=False)
+    trace_code = text(
+        64, required=False, metadata={"description": "the lot's, as in /shop-stock; enough by itself"}
+    )
+    partner_sku = text(
+        100, required=False, metadata={"description": "with `lot_code`, in the place of a trace code"}
+    )
+    lot_code = text(100, required=False, metadata={"description": "the seller's own number of the lot"})
     quantity = quantity()
     retail_fen = fen(
         required=False, metadata={"description": "what the customers paid for all packs of this line"}

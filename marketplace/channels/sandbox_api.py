@@ -26,7 +26,7 @@ from marketplace.channels.sandbox_schemas import (
 from marketplace.channels.schemas import PartnerOrderOut
 from marketplace.database import db
 from marketplace.errors import NotFound
-from marketplace.sandbox import move_clock
+from marketplace.sandbox import ahead, move_clock
 from marketplace.unit_of_work import retrying
 from marketplace.web.edge import current_actor, requires, shown, without_key
 
@@ -127,6 +127,19 @@ def sandbox_recall(data: dict[str, Any], trace_code: str) -> Response:
     """Sandbox: the seller takes a lot that was sent to the channel off sale."""
     sandbox.recall(db.session(), current_actor(), trace_code, data["reason"])
     return shown(LOT, {"trace_code": trace_code})
+
+
+@blp.route("/clock", methods=["GET"])
+@requires(
+    Permission.CHANNEL_CATALOGUE, Permission.CHANNEL_ORDER, Permission.CHANNEL_SALES,
+    Permission.CHANNEL_STATEMENTS, Permission.CHANNEL_EVENTS,
+)  # fmt: skip
+@blp.response(200, SandboxClockOut)
+@sandbox_only
+def sandbox_time() -> Response:
+    """Sandbox: what time it is there. All channels share the clock."""
+    by = ahead(current_app.config["SETTINGS"].state_folder)
+    return shown(CLOCK, {"now": clock.now(), "ahead_seconds": int(by.total_seconds())})
 
 
 @play(blp, "/clock", SandboxClockOut, takes=SandboxClockIn, again=False)

@@ -46,7 +46,7 @@ class SandboxClockIn(InSchema):
 
 class SandboxClockOut(Schema):
     now = fields.AwareDateTime(required=True)
-    ahead_seconds = fields.Integer(required=True)
+    ahead_seconds = fields.Integer(required=True, metadata={"description": "of the marketplace's clock"})
 
 
 class SandboxLotOut(Schema):

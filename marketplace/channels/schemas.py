@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from marketplace.channels.states import OPEN_PATTERNS
+from marketplace.channels.states import OPEN_PATTERNS, KeyMode
 from marketplace.web.schemas import InSchema, NamedCodeOut, NamedIdOut, PageArgs, quantity, text
 
 MAX_BATCH = 500
@@ -29,6 +29,11 @@ class PartnerAgreementOut(Schema):
 class PartnerSelfOut(Schema):
     channel = fields.Nested(NamedIdOut, required=True)
     key = fields.String(required=True, metadata={"description": "the id of the key that was used"})
+    mode = fields.String(
+        required=True,
+        validate=validate.OneOf([mode.value for mode in KeyMode]),
+        metadata={"description": "of the key: live, or test (the sandbox)"},
+    )
     today = fields.Date(
         required=True, metadata={"description": "Asia/Shanghai; the sandbox's own, whose clock may run ahead"}
     )

@@ -28,7 +28,14 @@ class StatementHeadOut(Schema):
     from_day = fields.Date(required=True)
     to_day = fields.Date(required=True)
     due_on = fields.Date(required=True)
-    state = fields.String(required=True, validate=validate.OneOf([s.value for s in StatementState]))
+    state = fields.String(
+        required=True,
+        validate=validate.OneOf([s.value for s in StatementState]),
+        metadata={
+            "description": "issued; disputed: a dispute is open; agreed: by both, waits for the money; settled: the"
+            " seller has it"
+        },
+    )
     total_fen = fields.Integer(required=True)
     sha256 = fields.String(
         required=True, metadata={"description": "of the canonical text of all lines, in hex"}
@@ -58,11 +65,21 @@ class StatementLineOut(Schema):
 
     id = fields.String(required=True)
     position = fields.Integer(required=True)
-    kind = fields.String(required=True, validate=validate.OneOf([k.value for k in StatementLineKind]))
+    kind = fields.String(
+        required=True,
+        validate=validate.OneOf([k.value for k in StatementLineKind]),
+        metadata={
+            "description": "sale; red: a sale that a correction takes back; spoilage and loss: what a count says that"
+            " the channel bears; adjustment: a disputed line taken back"
+        },
+    )
     day = fields.Date(required=True)
     source_id = fields.String(required=True)
     product_id = fields.String(required=True)
     sku = fields.String(required=True)
+    partner_sku = fields.String(
+        allow_none=True, required=True, metadata={"description": "the channel's own number of the product"}
+    )
     name = fields.String(required=True)
     unit = fields.String(required=True)
     trace_code = fields.String(required=True)
@@ -77,7 +94,14 @@ class StatementDisputeOut(Schema):
     side = fields.String(required=True, validate=_SIDES, metadata={"description": "who raised it"})
     quantity = fields.Integer(required=True, metadata={"description": "packs that are said to be right"})
     reason = fields.String(required=True)
-    state = fields.String(required=True, validate=validate.OneOf([s.value for s in DisputeState]))
+    state = fields.String(
+        required=True,
+        validate=validate.OneOf([s.value for s in DisputeState]),
+        metadata={
+            "description": "open; corrected: the proposed quantity was taken; upheld: the line stands; withdrawn: by"
+            " who raised it"
+        },
+    )
     answer = fields.String(allow_none=True, required=True)
     raised_at = fields.AwareDateTime(required=True)
     answered_at = fields.AwareDateTime(

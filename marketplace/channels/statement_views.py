@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, aliased
 from marketplace.accounts.models import Organisation
 from marketplace.actors import Actor, Permission
 from marketplace.catalog.models import Lot, Product
+from marketplace.channels.models import ChannelItem
 from marketplace.channels.statement_models import Statement, StatementDispute, StatementLine
 from marketplace.channels.statement_rules import Charge
 from marketplace.errors import NotFound
@@ -66,8 +67,24 @@ def statement_view(session: Session, statement_id: UUID) -> dict[str, Any]:
         _heads().where(Statement.id == statement_id).execution_options(populate_existing=True)
     ).one()
     lines = session.execute(
-        sa.select(StatementLine, Product.sku, Product.name, Product.spec, Product.pack_unit, Lot.trace_code)
+        sa.select(
+            StatementLine,
+            Product.sku,
+            Product.name,
+            Product.spec,
+            Product.pack_unit,
+            Lot.trace_code,
+            ChannelItem.partner_sku,
+        )
+        .join(Statement, Statement.id == StatementLine.statement_id)
         .join(Product, Product.id == StatementLine.product_id)
+        .outerjoin(
+            ChannelItem,
+            sa.and_(
+                ChannelItem.channel_id == Statement.channel_id,
+                ChannelItem.product_id == StatementLine.product_id,
+            ),
+        )
         .join(Lot, Lot.id == StatementLine.lot_id)
         .where(StatementLine.statement_id == statement_id)
         .order_by(StatementLine.position)
@@ -91,13 +108,14 @@ def statement_view(session: Session, statement_id: UUID) -> dict[str, Any]:
                 "lot_id": line.lot_id,
                 "trace_code": trace_code,
                 "sku": sku,
+                "partner_sku": partner_sku,
                 "name": f"{name} {spec}",
                 "unit": unit,
                 "quantity": line.quantity,
                 "unit_price_fen": line.unit_price_fen,
                 "amount_fen": line.amount_fen,
             }
-            for line, sku, name, spec, unit, trace_code in lines
+            for line, sku, name, spec, unit, trace_code, partner_sku in lines
         ],
         "disputes": [
             {

@@ -42,6 +42,9 @@ def register_web(app: Flask, apis: list[ModuleType], pages: list[ModuleType]) ->
     app.config.setdefault("PARTNER_API_TITLE", f"{settings.platform_name} · 渠道接口")
     app.config.setdefault("PARTNER_API_VERSION", "v1")
     app.config.setdefault("PARTNER_OPENAPI_VERSION", "3.1.0")
+    # Relative in a trial: to wherever the document was read from.
+    server = settings.public_base_url if settings.production else "/"
+    app.config.setdefault("PARTNER_API_SPEC_OPTIONS", {"servers": [{"url": server}]})
     # No view here is a coroutine; asking each function of each request whether it is one takes longer than it looks.
     app.ensure_sync = _as_it_is  # type: ignore[method-assign, assignment]
     register_problems(app)

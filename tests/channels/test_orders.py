@@ -426,3 +426,10 @@ def test_the_partners_document_is_its_own(app: Flask) -> None:
     )
     assert not any(path.startswith("/partner/") for path in house["paths"])
     assert client.get("/partner/docs").status_code == 200
+    assert partner["servers"] == [{"url": "/"}]
+    day = partner["paths"]["/partner/v1/reconciliation/{day}.csv"]["get"]["responses"]["200"]["content"]
+    assert "row, time, kind, partner_order_no" in day["text/csv"]["schema"]["description"]
+    shapes = partner["components"]["schemas"]
+    assert "upheld: the line stands" in shapes["StatementDisputeOut"]["properties"]["state"]["description"]
+    sold = shapes["PartnerSoldLineIn"]["properties"]
+    assert all(sold[name]["description"] for name in ("trace_code", "partner_sku", "lot_code"))

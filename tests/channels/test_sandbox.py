@@ -184,6 +184,8 @@ def test_the_marketplace_itself_has_no_test_routes(site: Flask) -> None:
 
     live.post("/test/orders/SB-8/confirm", {}, 404)
     live.post("/test/clock", {"hours": 24}, 404)
+    live.get("/test/clock", 404)
+    assert live.get("/self")["mode"] == "live"
 
     assert live.get("/orders/SB-8")["orders"][0]["state"] == "placed"
 
@@ -204,7 +206,10 @@ def test_the_clock_moves_in_the_sandbox_alone_and_silent_sellers_lose_the_order(
     with site.app_context():
         assert clock.now() - before < timedelta(minutes=1)
     assert program.get("/orders/SB-9")["orders"][0]["state"] == "lapsed"
-    program.get("/self")
+    assert program.get("/self")["mode"] == "test"
+    read = program.get("/test/clock")
+    assert read["ahead_seconds"] == moved["ahead_seconds"]
+    assert datetime.fromisoformat(read["now"]) >= datetime.fromisoformat(moved["now"])
 
 
 def test_the_journal_of_the_sandbox_is_verified_for_itself(site: Flask) -> None:
@@ -260,7 +265,9 @@ def test_a_month_on_consignment_is_played_to_its_settled_statement(
     (statement,) = program.get("/statements")["items"]
     path = f"/statements/{statement['id']}"
     assert (statement["state"], statement["total_fen"]) == ("issued", sold["total_fen"])
-    wish = {"line_id": program.get(path)["lines"][0]["id"], "quantity": 4, "reason": "少一件"}
+    (line,) = program.get(path)["lines"]
+    assert line["partner_sku"] == sku
+    wish = {"line_id": line["id"], "quantity": 4, "reason": "少一件"}
     (dispute,) = program.post(f"{path}/disputes", wish)["disputes"]
     answer = f"/test{path}/disputes/{dispute['id']}/answer"
     other.post(answer, {"accept": True}, 404)
