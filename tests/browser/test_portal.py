@@ -22,6 +22,7 @@ from tests.browser.conftest import Person
 from tests.browsing import PHONE
 from tests.channels.consigned import LAST_DAY, PERIOD
 from tests.channels.partner import Program, order_body
+from tests.channels.pavilion import take_back
 from tests.channels.sending import Sender
 from tests.channels.sent import sent_order
 from tests.conftest import PASSWORD
@@ -49,6 +50,7 @@ def test_a_partner_gets_a_key_orders_and_the_seller_answers_its_change(
     assert partner.url.endswith("/partner")
     partner.click("main >> text=接口密钥 >> nth=0")
     partner.fill("#f-name", "门店收银系统")
+    partner.select_option("#f-mode", "live")
     partner.fill("#f-current_password", PASSWORD)
     partner.click("main button:has-text('新建密钥')")
     found = re.search(r"pl_live_[a-z2-7]{12}_[0-9a-f]{64}", partner.inner_text("main"))
@@ -66,7 +68,7 @@ def test_a_partner_gets_a_key_orders_and_the_seller_answers_its_change(
     seller = person("coop.seller", phone=True)
     seller.goto(f"{browser_site.base}/sell/changes")
     assert placed["orders"][0]["number"] in seller.inner_text("main")
-    seller.click("main >> text=同意 >> nth=0")
+    seller.click("main >> text='同意' >> nth=0")
     assert "门店装修" in seller.inner_text("main")
     seller.click("main button:has-text('同意')")
     assert "已同意改单" in seller.inner_text("main")
@@ -84,6 +86,7 @@ def test_a_partner_looks_at_an_order_and_takes_a_certificate(
     partner = person("tianjin.partner")
     partner.click("nav.side >> text=接口密钥")
     partner.fill("#f-name", "进销存系统")
+    partner.select_option("#f-mode", "live")
     partner.fill("#f-current_password", PASSWORD)
     partner.click("main button:has-text('新建密钥')")
     found = re.search(r"pl_live_[a-z2-7]{12}_[0-9a-f]{64}", partner.inner_text("main"))
@@ -159,6 +162,7 @@ def test_a_partner_runs_its_shop_for_a_month_from_a_phone(
     partner.fill("#f-lines-0-accepted_quantity", "10")
     partner.click("main button:has-text('接收入库')")
     assert "已接收" in on_phone(partner)
+    take_back(app, sent["id"])
     partner.goto(f"{base}/portal/sales/new")
     table = f"日期,追溯码,件数\n{LAST_DAY},{code},4\n".encode()
     partner.set_input_files("#f-file", {"name": "sales.csv", "mimeType": "text/csv", "buffer": table})

@@ -42,16 +42,21 @@ def _orders(app: Flask, program: Program) -> None:
     program.post("/orders/PV-2/cancel", {"reason": "门店装修"})
 
 
-def _goods(app: Flask, program: Program, sender: Sender) -> list[str]:
-    """Two lots in the shop for half a year, and a pack on its way there. Returns the trace codes."""
-    sent = sender.send(20, 5)
-    program.post(f"/consignments/{sent['id']}/take-over", {})
+def take_back(app: Flask, consignment_id: str) -> None:
+    """Let goods have come half a year ago: a shop reports no sales of days before."""
     with psycopg.connect(app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"], autocommit=True) as owner:
         owner.execute(
             "update consignment set sent_at = sent_at - interval '180 days', ended_at = ended_at - interval '180 days'"
             " where id = %s",
-            [sent["id"]],
+            [consignment_id],
         )
+
+
+def _goods(app: Flask, program: Program, sender: Sender) -> list[str]:
+    """Two lots in the shop for half a year, and a pack on its way there. Returns the trace codes."""
+    sent = sender.send(20, 5)
+    program.post(f"/consignments/{sent['id']}/take-over", {})
+    take_back(app, sent["id"])
     sender.send(1)
     return [line["trace_code"] for line in sent["lines"]]
 

@@ -48,7 +48,7 @@ def test_the_office_reads_pairs_agreements_and_sales_with_a_chart(
     one = office.get(address)
     total = sum(order["goods_fen"] for order in orders)
     month = f"{address}/orders?year={today().year}&amp;month={today().month}"
-    assert f'<td class="num"><a href="{month}">2</a></td>' in one
+    assert f'data-label="订单"><a href="{month}">2</a></td>' in one
     sheet = sheet_rows(office.client.get("/channels?format=xlsx").data)
     heads = next(row for row in sheet if "渠道" in row)
     assert heads == ["渠道", "对口", "订单", "订单货款（元）", "已验收（元）", "门店代销（元）"]

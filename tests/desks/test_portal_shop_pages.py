@@ -137,7 +137,7 @@ def test_a_count_is_typed_in_and_a_refused_one_keeps_what_was_typed(
     none = {**fields, f"{at}__chosen": ""}
     assert "请至少勾选一批" in partner.post("/portal/counts/new", 422, **none).get_data(as_text=True)
     refused = partner.post("/portal/counts/new", 422, **fields).get_data(as_text=True)
-    assert f"账上有{held}件，还有1件没有说明是损耗还是短少" in refused
+    assert f"账上{held}件，点到{held - 3}件，说明的差异合计-2件，三个数对不上" in refused
     assert f'id="e-lines-{number}-counted"' in refused
     assert lots[1].held(owner) == held
 
