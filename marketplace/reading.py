@@ -22,7 +22,8 @@ from psycopg.adapt import PyFormat, Transformer
 from sqlalchemy.exc import OperationalError
 
 from marketplace.database import READS, db
-from marketplace.wire import Prepared, Row, announce
+from marketplace.pipeline import Row
+from marketplace.wire import Prepared, announce
 
 T = TypeVar("T")
 # As the server sends it in text format; None is NULL.

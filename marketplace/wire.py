@@ -17,8 +17,7 @@ from sqlalchemy.dialects.postgresql import psycopg as dialects
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from marketplace.pipeline import Row as Row
-from marketplace.pipeline import in_one_trip
+from marketplace.pipeline import Row, in_one_trip
 
 _DIALECT: Any = dialects.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 

@@ -108,7 +108,7 @@ class _Batch:
     def __init__(self, session: Session, told: list[tuple[Any, dict[str, Any]]], webhook: bool) -> None:
         self.session, self.webhook = session, webhook
         self.at = now()
-        named = {UUID(text) for text in _named(told)}
+        named = set(_named(told))
         # In the session's memory from here on: what is looked up by its id below is not asked for again.
         self._kept = [
             session.scalars(sa.select(table).where(table.id.in_(ids))).all()
@@ -195,14 +195,14 @@ class _Batch:
         return sendings
 
 
-def _named(told: list[tuple[Any, dict[str, Any]]]) -> Iterable[str]:
+def _named(told: list[tuple[Any, dict[str, Any]]]) -> Iterable[UUID]:
     """The orders about each of which a fact may open or close something."""
     for row, data in told:
         if any(
             step.each_order and (step.when in OF_THE_ROW or holds(step.when, data))
             for step in STEPS[row.kind]
         ):
-            yield from map(str, _order_ids(data))
+            yield from _order_ids(data)
 
 
 def _addressed(

@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 from marketplace.errors import NotFound
 from marketplace.orders.allocation import Candidate
 from marketplace.orders.rules import Buyer, Offer
-from marketplace.wire import Call, Row, prepare, send
+from marketplace.pipeline import Row
+from marketplace.wire import Call, prepare, send
 
 POLICY_KEYS = ("counted_states", "hold_hours", "confirm_hours")
 
