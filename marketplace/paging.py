@@ -136,7 +136,11 @@ def next_cursor(rows: Sequence[Sequence[bytes | None]], keys: Sequence[Key], *, 
 def _read(column: Any, text: bytes | None) -> Any:
     if text is None:
         raise TypeError("not a sort key: null")
-    return _typed(column, int(text) if _type(column).python_type is int else text.decode())
+    kind = _type(column).python_type
+    if kind is int:
+        return int(text)
+    # The server writes an instant in another way than we do; ids, days and texts alike.
+    return _typed(column, text.decode()) if kind is datetime else text.decode()
 
 
 def paginate(

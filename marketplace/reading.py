@@ -16,9 +16,11 @@ from contextlib import suppress
 from itertools import count
 from typing import Any, TypeVar
 
+import orjson
 import psycopg
 from psycopg import errors, pq
 from psycopg.adapt import PyFormat, Transformer
+from psycopg.types.json import set_json_loads
 from sqlalchemy.exc import OperationalError
 
 from marketplace.database import READS, db
@@ -54,6 +56,8 @@ class _Ready:
     """What one connection has prepared, and how it writes and reads values."""
 
     def __init__(self, raw: psycopg.Connection) -> None:
+        # No JSON of ours holds an integer beyond 64 bits.
+        set_json_loads(orjson.loads, raw)
         self.values = Transformer(raw)
         self._pgconn = raw.pgconn
         self._names: OrderedDict[str, bytes] = OrderedDict()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -35,8 +35,7 @@ from marketplace.wire import Prepared, prepare
 CLASS = Category.__table__.c
 
 
-@dataclass(frozen=True)
-class Filters:
+class Filters(NamedTuple):
     """What a reader asks for; prices in fen at the minimum quantity, `deliver_on` the day stock must last to."""
 
     q: str | None = None
@@ -84,7 +83,7 @@ class _Kept:
 
 _kept: dict[tuple[Any, ...], _Kept] = {}
 _MOST_KEPT = 500
-_NAMES = tuple(field.name for field in fields(Filters))
+_NAMES = Filters._fields
 
 
 def _page(filters: Filters, limit: int, after: str | None) -> tuple[_Kept, dict[str, Any]]:
@@ -118,7 +117,7 @@ def _paged(
     """The statement of a page: its ids from what an index holds, then cards and live numbers for these alone."""
     until = delivery_day(filters.deliver_on, day)
     of_classes = asked is None and filters.category is not None and _is_narrow(filters.category)
-    chosen = replace(filters, category=None) if of_classes else filters
+    chosen = filters._replace(category=None) if of_classes else filters
     ids = sa.select(P.id).where(P.state == RECOGNISED, *_conditions(chosen, asked, day, until))
     if filters.eligible is None:
         closed = sa.select(SELLER.id).where(SELLER.disabled_at.is_not(None))

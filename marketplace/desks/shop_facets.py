@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -72,8 +72,8 @@ class Group:
 
 def unfiltered(filters: Filters) -> Filters:
     """`filters` without those that are counted from the groups: readers who chose otherwise share the groups."""
-    return replace(
-        filters, category=None, county=None, certification=None, seller=None, eligible=None, sort="relevance"
+    return filters._replace(
+        category=None, county=None, certification=None, seller=None, eligible=None, sort="relevance"
     )
 
 

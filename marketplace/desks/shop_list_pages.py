@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, request
@@ -70,7 +70,7 @@ def wish() -> Wish:
         wrong.add("deliver_on")
     loaded = _FILTER.load({name: value for name, value in values.items() if name not in wrong})
     after = request.args.get("after") or None
-    filters = Filters(**{name: loaded[name] for name in asdict(Filters()) if name in loaded})
+    filters = Filters(**{name: loaded[name] for name in Filters._fields if name in loaded})
     kept = {name: text for name, text in given.items() if PRICES.get(name, name) not in wrong}
     return Wish(filters, after, tuple(sorted(wrong)), kept)
 

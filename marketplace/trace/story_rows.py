@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -71,8 +70,7 @@ _LICENCES = sorted(rules.LICENCES)
 _NAMED = sa.text(_STORY.replace("$1", ":code").replace("$2::text[]", "cast(:licences as text[])"))
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(NamedTuple):
     """One lot and what belongs to it. Days in the lists are ISO texts, as JSON brings them.
 
     `origins` are township, village, the 脱贫户 if it is one, and what it was paid in fen.

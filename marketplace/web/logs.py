@@ -7,7 +7,6 @@ is the work of whatever reads standard error.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import sys
@@ -15,6 +14,7 @@ import time
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
+import orjson
 import structlog
 from flask import Flask, Response, g, has_request_context, request
 
@@ -24,7 +24,6 @@ from marketplace.config import Settings
 from marketplace.values import uuid7
 from marketplace.web import metrics
 
-_encode = json.JSONEncoder(ensure_ascii=False).encode
 # The least severity that is written, a number of `logging`.
 _least = logging.INFO
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -203,5 +202,5 @@ def _write(level: int, line: dict[str, Any]) -> None:
         return
     line["level"] = "info" if level == logging.INFO else "debug"
     line["timestamp"] = f"{now().isoformat()[:-6]}Z"
-    sys.stderr.write(f"{_encode(line)}\n")
+    sys.stderr.write(f"{orjson.dumps(line).decode()}\n")
     sys.stderr.flush()

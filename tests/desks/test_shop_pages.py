@@ -148,7 +148,7 @@ def test_counts_beside_filters_are_those_of_the_lists_they_lead_to(client: Flask
             for facet, values in counted.choices.items():
                 for value in values:
                     key = UUID(value.key) if facet == "seller" else value.key
-                    given = {**chosen.__dict__, facet: key}
+                    given = {**chosen._asdict(), facet: key}
                     leads_to = list_products(db.session(), Filters(**given), limit=1000)["items"]
                     assert value.count == len(leads_to), (chosen, facet, value)
 
