@@ -85,10 +85,10 @@ class OrderNumberUsed(Conflict):
 
 
 class NoAgreement(Conflict):
-    """The channel has no agreement of the order's pattern in force today."""
+    """The channel has no agreement of the pattern in force on the day that counts: today, or the day of a report."""
 
     slug = "no-agreement"
-    title = "今天没有生效的协议"
+    title = "没有生效的协议"
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _place(actor: Actor, wish: OrderWish, render: Callable[[dict[str, Any]], byt
             marks = json.loads(first_marks)
             raise OrderNumberUsed(differing=differing(marks, leaf_marks(json.loads(text))))
         if not agreements:
-            raise NoAgreement
+            raise NoAgreement("今天没有生效的批发协议")
         terms = _Terms(*agreements[0])
         products = _products(wish.lines, items)
         limit = cut_off_at(wish.deliver_on, terms.order_cut_off, terms.lead_days)

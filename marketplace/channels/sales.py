@@ -1,7 +1,7 @@
 """销售日报: what a shop sold of the goods on consignment, lot by lot, once for each day.
 
-A day is reported once. Sent again, the same report gets its first answer; another one must name the version that it
-corrects: a red entry (冲红) takes that version back, then the new one stands. Both move the shop's stock at once. What
+A day is reported once. Sent again, the report that stands gets its first answer; one that was corrected since is refused
+with the version that took its place; another one must name the version that it corrects: a red entry (冲红) takes that version back, then the new one stands. Both move the shop's stock at once. What
 a statement has charged already is never changed: red entry and new version stand on the next one.
 """
 
@@ -70,7 +70,7 @@ def report_sales(actor: Actor, wish: SalesWish, *, once: Once = NO_ONCE) -> Repl
 
     A pack costs the lowest step of the price list that the agreement in force on that day names. Raises Replayed with
     the first answer, DayReported (`sales-day-reported`) for another report of the day that corrects none or not the
-    one that stands, NoAgreement (`no-agreement`), RuleViolation (`invalid`) with every wrong line, as of a lot that came to
+    one that stands, also for one that was corrected since (its own version is `superseded`), NoAgreement (`no-agreement`), RuleViolation (`invalid`) with every wrong line, as of a lot that came to
     the shop later, or a day to come,
     InsufficientStock (`insufficient-stock`) with every line that is more than the shop holds.
     """
@@ -119,9 +119,17 @@ def _standing(tx: Transaction, shop: Shop, wish: SalesWish, digest: bytes) -> Sa
         .order_by(SalesReport.version)
     ).all()
     for row in known:
-        if row.digest == digest:
+        if row.digest == digest and row is known[-1]:
             first = tx.render(sales_views.report_view(tx.session, row.id))
             raise Replayed(first or Answer(201, b""))
+        if row.digest == digest:
+            # The first answer would read as if these packs were still what the shop has reported.
+            raise DayReported(
+                f"这是第{row.version}版，已被更正；现在有效的是第{known[-1].version}版。"
+                "要改回去，请在 corrects 里写明更正的是现在这一版",
+                version=known[-1].version,
+                superseded=row.version,
+            )
     if not known:
         if wish.corrects is not None:
             raise RuleViolation(errors=[{"pointer": "#/corrects", "detail": "这一天还没有上报过"}])
@@ -186,7 +194,7 @@ def _move(
     short = {
         n: {
             "field": "quantity",
-            "detail": _too_many(free[line.stock_id], held[line.stock_id], line.quantity),
+            "detail": too_many(free[line.stock_id], held[line.stock_id], line.quantity),
         }
         for n, line in enumerate(sold)
         if line.quantity > held[line.stock_id]
@@ -197,8 +205,8 @@ def _move(
     return apply_moves(tx.session, locked, wanted, tx.started_at)
 
 
-def _too_many(free: int, most: int, quantity: int) -> str:
-    """`most` are the free packs and those that the correction takes back."""
+def too_many(free: int, most: int, quantity: int) -> str:
+    """Why `quantity` packs of a lot are refused: `most` are the free packs and those that the correction takes back."""
     if most == free:
         return f"门店只有{free}件，报了{quantity}件"
     return f"门店现有{free}件，加上被更正的{most - free}件，最多报{most}件，报了{quantity}件"

@@ -20,7 +20,7 @@ from marketplace.actors import Actor, Permission
 from marketplace.catalog.models import Lot, Product, Stock
 from marketplace.channels.consignment_models import SalesReport, SalesReportLine
 from marketplace.channels.ordering import NoAgreement
-from marketplace.channels.sales import SalesWish, SoldLine, report_sales
+from marketplace.channels.sales import SalesWish, SoldLine, report_sales, too_many
 from marketplace.channels.shops import LotName, Shop, came_later, find_lots, shop_on
 from marketplace.clock import today
 from marketplace.errors import Forbidden, RuleViolation
@@ -259,7 +259,8 @@ def _judged(
         if not found.same:
             taken[lot.stock_id] = taken.get(lot.stock_id, 0) + row.packs
             if row.packs > left:
-                mistakes.append(LineMistake(row.line, f"门店只有{left}件，报了{row.packs}件"))
+                taken_back = before.get(lot.stock_id, 0)
+                mistakes.append(LineMistake(row.line, too_many(left - taken_back, left, row.packs)))
         if lot.unit_price_fen is None:
             mistakes.append(LineMistake(row.line, "这一天的价目表里没有这个产品"))
         price = lot.unit_price_fen or 0

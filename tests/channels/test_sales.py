@@ -188,6 +188,11 @@ def test_a_correction_is_a_red_entry_and_then_the_new_version(
     ]
     assert (first.held(owner), second.held(owner)) == (before[0] - 1, before[1])
     assert program.post("/sales-reports", report(day, (first, 1), corrects=1), 201) == new
+    past = program.post("/sales-reports", report(day, (first, 4), (second, 1)), 409)
+    assert (past["type"].rpartition("/")[2], past["version"], past["superseded"]) == (
+        "sales-day-reported", 3, 1,
+    )  # fmt: skip
+    assert past["detail"].startswith("这是第1版，已被更正；现在有效的是第3版。")
     third = program.post("/sales-reports", {"business_day": day, "lines": [], "corrects": 3}, 201)
     assert (third["version"], third["total_fen"], first.held(owner)) == (5, 0, before[0])
 
@@ -289,6 +294,7 @@ def test_days_to_come_and_days_without_an_agreement_and_other_places_are_refused
     assert future["errors"][0]["pointer"] == "#/business_day"
     assert place["errors"][0]["pointer"] == "#/place_id"
     assert [p["type"].rpartition("/")[2] for p in (early, other)] == ["no-agreement"] * 2
+    assert [early["title"], early["detail"]] == ["没有生效的协议", "这一天没有生效的代销协议"]
     assert state(owner) == before
 
 

@@ -322,6 +322,9 @@ def test_a_file_is_judged_before_it_is_reported_and_reported_once(
         assert report_rows(actor, other, {DAY: 1}) == 1
         assert first.held(owner) == held - 5
 
+        _, (most,) = preview(db.session(), actor, file_of((DAY, first.trace_code, held + 1)))
+        assert most.detail == (f"门店现有{held - 5}件，加上被更正的5件，最多报{held}件，报了{held + 1}件")
+
 
 def test_what_would_be_refused_is_named_by_its_line(
     app: Flask, lots: list[Stocked], owner: psycopg.Connection
