@@ -21,6 +21,7 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.cu2quPen import Cu2QuPen
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTFont
+from fontTools.ttLib.tables._g_l_y_f import Glyph
 from reportlab.pdfbase import pdfdoc
 
 UNITS = 1000  # of the letters' square; PDF counts in the same
@@ -36,6 +37,18 @@ class Outline:
     glyph: Any
     width: int
     left: int
+
+
+class _Settled(Glyph):  # type: ignore[misc]  # fontTools has no types for it
+    """A letter whose bytes are known: the same in every paper that shows it, and slower to make than all the rest."""
+
+    def __init__(self, glyph: Glyph) -> None:
+        super().__init__()
+        self._bytes: bytes = glyph.compile(None)
+        self.__dict__ |= vars(glyph)
+
+    def compile(self, *_: Any, **__: Any) -> bytes:
+        return self._bytes
 
 
 class _Source:
@@ -59,7 +72,7 @@ class _Source:
                 pen = TTGlyphPen(None)
                 self.shapes[name].draw(Cu2QuPen(pen, PRECISION, reverse_direction=True))
                 width, left = self.metrics[name]
-                found = self.made[name] = Outline(pen.glyph(), width, left)
+                found = self.made[name] = Outline(_Settled(pen.glyph()), width, left)
             return found
 
 
