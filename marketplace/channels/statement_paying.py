@@ -17,6 +17,7 @@ from marketplace.documents.models import DocumentKind
 from marketplace.errors import Conflict, NotFound, RuleViolation, WrongState
 from marketplace.orders.states import move
 from marketplace.payments.ledger import share_document
+from marketplace.payments.models import Payment, Slip
 from marketplace.payments.rules import plain_number, slip_errors
 from marketplace.unit_of_work import NO_ONCE, Once, Reply, Transaction, transaction
 
@@ -115,8 +116,8 @@ def _lock_as_seller(tx: Transaction, statement_id: UUID) -> Statement:
 def _put_transfer(tx: Transaction, row: Statement, paid_on: date | None, bank_reference: str | None) -> date:
     """Note on a statement the transfer that pays it; the day on which it is paid.
 
-    A statement of nothing is paid by none, and one transfer pays one statement: its bank reference is free again when
-    the seller returns it. Raises RuleViolation (`invalid`), Conflict `slip-used`.
+    A statement of nothing is paid by none, and one transfer pays one statement and no order: its bank reference is free
+    again when the seller returns it. The trigger `slip_pays_no_statement` holds orders to the same. Raises RuleViolation (`invalid`), Conflict `slip-used`.
     """
     today = business_day(tx.started_at)
     if row.total_fen == 0:
@@ -134,18 +135,18 @@ def _put_transfer(tx: Transaction, row: Statement, paid_on: date | None, bank_re
     )
     if errors:
         raise RuleViolation(errors=errors)
-    # One at a time for each seller, so that two statements cannot take the same transfer at once.
+    # One at a time for each seller, so that two statements, or an order, cannot take the same transfer at once.
     tx.session.execute(_LOCK, {"scope": f"statement-transfer:{row.seller_id}"})
-    used = tx.session.scalar(
-        sa.select(sa.true()).where(
-            sa.exists().where(
-                Statement.seller_id == row.seller_id,
-                Statement.bank_reference == reference,
-                Statement.id != row.id,
-            )
-        )
+    statement = sa.exists().where(
+        Statement.seller_id == row.seller_id,
+        Statement.bank_reference == reference,
+        Statement.id != row.id,
     )
-    if used:
+    slips = sa.select(Slip.id).join(Payment, Payment.id == Slip.payment_id)
+    order = slips.where(Payment.seller_id == row.seller_id, Slip.bank_reference == reference).exists()
+    # What the seller pays back himself is no transfer into his account.
+    used = sa.or_(statement, order) if row.total_fen > 0 else statement
+    if tx.session.scalar(sa.select(sa.true()).where(used)):
         raise Conflict("这笔银行流水已经用过", slug="slip-used", bank_reference=reference)
     row.paid_on, row.bank_reference = paid_on, reference
     return paid_on

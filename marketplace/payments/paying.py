@@ -120,7 +120,7 @@ def file_slip(
     The amount must be the payment's own: another sum is another payment. The answer lists what is `missing`.
     The payer's name (it may be the treasury's payment centre) stays out of the fact. Raises NotFound, WrongState,
     RuleViolation (`slip-amount-differs`, `invalid`, `document-kind`), Conflict `paid-online` for a payment by the
-    gateway, `slip-used`: a bank reference into one account is used once, ever.
+    gateway, `slip-used`: a bank reference into one account is used once, ever, and pays no statement of the same seller.
     """
     with transaction(actor, Permission.PAYMENT_OPEN, once) as tx:
         session, today = tx.session, business_day(tx.started_at)
@@ -158,7 +158,10 @@ def file_slip(
             filed_at=tx.started_at,
         )
         used = Conflict("这笔银行流水已经用过", slug="slip-used", bank_reference=bank_reference)
-        with ledger.translated(session, "uq_slip_payee_account_bank_reference", used):
+        with (
+            ledger.translated(session, "slip_pays_no_statement", used),
+            ledger.translated(session, "uq_slip_payee_account_bank_reference", used),
+        ):
             session.add(slip)
         payment.declared_at = tx.started_at
         payment.state_reason = None

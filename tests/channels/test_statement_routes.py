@@ -18,7 +18,7 @@ from marketplace.journal.sealing import Sealer
 from marketplace.notices.following import follow
 from tests.channels.consigned import LAST_DAY, PERIOD, Shop, open_shop
 from tests.channels.partner import Program, channel_actor
-from tests.story import bearer
+from tests.story import Teller, bearer
 from tests.trace.world import PDF
 
 OFFICE, ISSUE = "county.office", {"channel_code": "ORG-CH-WQ", "period": PERIOD}
@@ -222,6 +222,53 @@ def test_one_transfer_pays_one_statement(fresh_app: Flask, shop: Shop) -> None:
     assert program.post(f"{first}/transfer", transfer)["bank_reference"] == "BK0003"
     assert house.ask("POST", f"{first}/settle", seller, {})["state"] == "settled"
     assert program.post(f"{other}/transfer", transfer, 409)["type"].endswith("slip-used")
+
+
+def test_a_transfer_pays_an_order_or_a_statement_of_a_seller_but_never_both(
+    fresh_app: Flask, shop: Shop
+) -> None:
+    house, program, teller = House(fresh_app), Program(fresh_app), Teller(fresh_app, bearer(fresh_app))
+    first, other = two_agreed(shop, house, program)
+    slip = teller.play("declared").payment["slips"][0]
+    transfer = {"paid_on": today().isoformat(), "bank_reference": slip["bank_reference"]}
+
+    used = program.post(f"{first}/transfer", transfer, 409)
+    settled = house.ask("POST", f"{other}/settle", seller_name(shop), transfer, 409)
+
+    assert [p["type"].rpartition("/")[2] for p in (used, settled)] == ["slip-used"] * 2
+    program.post(f"{first}/transfer", {**transfer, "bank_reference": "BK0005"})
+    order = {"method": "transfer", "orders": [{"order_id": teller.play("checked").order_id}]}
+    opened = teller.ask("POST", "/payments", "canteen.buyer", order)
+    path, body = f"/payments/{opened['id']}/slips", {
+        "amount_fen": opened["amount_fen"], "paid_on": today().isoformat(), "bank_reference": "bk 0005",
+        "payer_name": "平凉市泾滨中学",
+    }  # fmt: skip
+    refused = house.ask("POST", path, "canteen.buyer", body, 409)
+    assert (refused["type"].rpartition("/")[2], refused["bank_reference"]) == ("slip-used", "BK0005")
+    house.ask("POST", f"{first}/return-transfer", seller_name(shop), {"reason": "账户里没有"})
+    assert house.ask("POST", path, "canteen.buyer", body, 201)["state"] == "declared"
+    assert program.post(f"{first}/transfer", {**transfer, "bank_reference": "BK0005"}, 409)
+
+
+def test_an_order_and_a_statement_that_are_paid_at_once_do_not_take_the_same_transfer(
+    fresh_app: Flask, shop: Shop
+) -> None:
+    program, teller = Program(fresh_app), Teller(fresh_app, bearer(fresh_app))
+    path = two_agreed(shop, House(fresh_app), program)[0]
+    order = {"method": "transfer", "orders": [{"order_id": teller.play("checked").order_id}]}
+    opened = teller.ask("POST", "/payments", "canteen.buyer", order)
+    transfer = {"paid_on": today().isoformat(), "bank_reference": "BK0006"}
+    slip = transfer | {"amount_fen": opened["amount_fen"], "payer_name": "平凉市泾滨中学"}
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(program.send, f"{path}/transfer", transfer)
+        two = pool.submit(
+            fresh_app.test_client().post, f"/api/v1/payments/{opened['id']}/slips", json=slip,
+            headers=teller.sign_in("canteen.buyer"),
+        )  # fmt: skip
+        answers = [one.result().status_code, two.result().status_code]
+
+    assert answers in ([200, 409], [409, 201])
 
 
 def test_two_statements_that_are_paid_at_once_do_not_take_the_same_transfer(
