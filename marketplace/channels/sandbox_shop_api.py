@@ -62,7 +62,7 @@ def sandbox_answer(data: dict[str, Any], statement_id: UUID, dispute_id: UUID) -
 
 @play(blp, "/statements/<uuid:statement_id>/confirm", StatementOut, permission=Permission.CHANNEL_STATEMENTS)
 def sandbox_confirm_money(statement_id: UUID) -> Response:
-    """Sandbox: the seller confirms that the transfer of an agreed statement came."""
+    """Sandbox: the seller confirms that the transfer of an agreed statement came; below 0 he has paid it back himself."""
     return shown(STATEMENT, sandbox_shop.confirm_money(db.session(), current_actor(), statement_id).result)
 
 

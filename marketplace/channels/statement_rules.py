@@ -101,7 +101,7 @@ def corrected(line: Charge, quantity: int) -> list[Charge]:
 def proposal_problem(kind: StatementLineKind, present: int, proposed: int) -> str | None:
     """Why `proposed` packs can't stand in the place of those of a line; None when they can."""
     if kind is StatementLineKind.ADJUSTMENT:
-        return "冲红行不能再提异议"
+        return "更正冲回的一行不能再提异议，请对更正后的那一行提"
     if proposed == present:
         return "提出的数量与结算单上的一样"
     if proposed and (proposed < 0) is not (present < 0):

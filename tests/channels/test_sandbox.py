@@ -289,6 +289,16 @@ def test_a_month_on_consignment_is_played_to_its_settled_statement(
     assert program.post(f"{path}/transfer", transfer)["return_reason"] is None
     assert program.post(f"/test{path}/confirm", {})["state"] == "settled"
     other.post(f"/test{path}/agree", {}, 404)
+    fewer = {"business_day": on, "corrects": 1, "lines": [{"trace_code": code, "quantity": 2}]}
+    program.post("/sales-reports", fewer, 201)
+    program.post("/test/clock", {"hours": 24 * 31})
+    (owed,) = program.get("/statements", state="issued")["items"]
+    assert owed["total_fen"] == -3 * sold["total_fen"] // 5
+    program.post(f"/statements/{owed['id']}/agree", {})
+    program.post(f"/test/statements/{owed['id']}/agree", {})
+    program.post(f"/statements/{owed['id']}/transfer", {**transfer, "bank_reference": "BKSANDBOX2"}, 409)
+    back = program.post(f"/test/statements/{owed['id']}/confirm", {})
+    assert (back["state"], back["bank_reference"][:8]) == ("settled", "SANDBOX-")
     assert owner.execute("select count(*) from statement").fetchone() == (0,)
 
 

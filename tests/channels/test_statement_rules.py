@@ -133,7 +133,7 @@ def test_a_month_ends_on_its_last_day_and_others_on_the_agreed_one() -> None:
         ("sale", 5, 5, "提出的数量与结算单上的一样"),
         ("sale", 5, -1, "数量的正负要与原来一样"),
         ("red", -5, 1, "数量的正负要与原来一样"),
-        ("adjustment", -5, -4, "冲红行不能再提异议"),
+        ("adjustment", -5, -4, "更正冲回的一行不能再提异议，请对更正后的那一行提"),
     ],
 )
 def test_only_another_quantity_of_the_same_direction_can_be_proposed(

@@ -94,6 +94,47 @@ def test_a_month_is_disputed_corrected_agreed_and_settled_equal_to_the_ledger(
     assert "statement" not in verified(fresh_app)
 
 
+def test_a_red_line_is_disputed_like_any_other_and_the_sum_is_right_in_every_state(
+    fresh_app: Flask, shop: Shop
+) -> None:
+    # A report that was corrected to nothing leaves its seller no other line to say "three were sold" of.
+    day = LAST_DAY - timedelta(days=5)
+    shop.report(LAST_DAY - timedelta(days=9), (10, 1000))
+    shop.report(day, (5, 800))
+    shop.report(day, (-5, 800), red=True, version=2)
+    made = issue(shop)
+    key, channel, seller = made["id"], channel_actor(CHANNEL), shop.seller_actor()
+    red = next(row for row in made["lines"] if row["kind"] == "red")
+    assert (red["quantity"], made["total_fen"]) == (-5, 10_000)
+    for wrong in (3, 5, -5):
+        with pytest.raises(RuleViolation):
+            raise_dispute(seller, key, red["id"], quantity=wrong, reason="卖了三件")
+
+    raised = raise_dispute(seller, key, red["id"], quantity=-2, reason="卖了三件").result
+    assert (raised["state"], raised["total_fen"]) == ("disputed", 10_000)
+    back = withdraw_dispute(seller, key, raised["disputes"][0]["id"]).result
+    assert (back["state"], back["total_fen"], back["sha256"]) == ("issued", 10_000, made["sha256"])
+    again = raise_dispute(seller, key, red["id"], quantity=-2, reason="卖了三件").result
+    taken = answer_dispute(channel, key, again["disputes"][1]["id"], accept=True).result
+
+    assert [(r["kind"], r["quantity"], r["amount_fen"]) for r in taken["lines"][3:]] == [
+        ("adjustment", 5, 4000), ("red", -2, -1600),
+    ]  # fmt: skip
+    assert taken["total_fen"] == 10_000 + 3 * 800 == shop.ledger("receivable", shop.seller)
+    with pytest.raises(RuleViolation):
+        raise_dispute(channel, key, taken["lines"][3]["id"], quantity=4, reason="再看看")
+    with pytest.raises(WrongState):
+        raise_dispute(channel, key, red["id"], quantity=-4, reason="再看看")
+    last = raise_dispute(seller, key, taken["lines"][4]["id"], quantity=0, reason="五件都卖了").result
+    done = answer_dispute(channel, key, last["disputes"][2]["id"], accept=True).result
+    assert (done["total_fen"], [r["quantity"] for r in done["lines"][5:]]) == (14_000, [2])
+    statements.agree_statement(channel, key)
+    statements.agree_statement(seller, key)
+    settled = settle_statement(seller, key, paid_on=today(), bank_reference="BK0007").result
+    assert (settled["state"], shop.ledger("bank", shop.seller)) == ("settled", 14_000)
+    assert "statement" not in verified(fresh_app)
+
+
 def test_a_dispute_is_withdrawn_by_who_raised_it_until_it_is_answered(fresh_app: Flask, shop: Shop) -> None:
     total = sold_month(shop)
     made = issue(shop)
