@@ -11,6 +11,8 @@
     if (event.defaultPrevented || form.method !== "post") return;
     if (form.dataset.sent === "yes") { event.preventDefault(); return; }
     form.dataset.sent = "yes";
+    /* Else the #main of the skip link comes along and takes the focus from the errors of the next page. */
+    if (!form.hasAttribute("action")) form.action = location.pathname + location.search;
     window.setTimeout(function () { form.dataset.sent = ""; }, 5000);
     busy(form);
   });
