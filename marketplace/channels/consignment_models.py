@@ -46,7 +46,7 @@ class ConsignmentLine(Base):
     consignment_id: Mapped[UUID] = mapped_column(sa.ForeignKey("consignment.id"))
     position: Mapped[int]
     product_id: Mapped[UUID] = mapped_column(sa.ForeignKey("product.id"))
-    lot_id: Mapped[UUID] = mapped_column(sa.ForeignKey("lot.id"))
+    lot_id: Mapped[UUID] = mapped_column(sa.ForeignKey("lot.id"), index=True)
     trace_code: Mapped[str]
     stock_id: Mapped[int] = mapped_column(sa.ForeignKey("stock.id"))
     quantity: Mapped[int]
