@@ -52,6 +52,8 @@ class LotsView(LotsArgs):
 
 
 class GrowersView(PageArgs):
+    q = fields.String(load_default=None, validate=validate.Length(max=100))
+    sort = fields.String(load_default=None, validate=validate.OneOf(grower_queries.GROWER_SORTS))
     format = fields.String(load_default=None, validate=validate.OneOf(["xlsx"]))
 
 
@@ -305,5 +307,5 @@ def _grower_sheet(rows: list[dict[str, Any]]) -> Response:
         Column("village", gettext("村")), Column("household", gettext("脱贫户")),
     ]  # fmt: skip
     told = [{**row, "household": gettext("是") if row["poverty_household"] else ""} for row in rows]
-    basis = [gettext("本单位登记的全部农户，按编号；含姓名，不要外传")]
+    basis = [gettext("本单位登记的农户；含姓名，不要外传")]
     return sheet_response(gettext("农户"), columns, told, basis)

@@ -265,6 +265,36 @@ def test_growers_are_downloaded_by_their_seller(seller: FlaskClient) -> None:
     assert any("GR-001" in row for row in rows_of_sheet)
 
 
+def test_growers_are_found_and_ordered_by_each_head(seller: FlaskClient) -> None:
+    for code, name, village in (
+        ("GR-811", "甲某", "下塬村"),
+        ("GR-812", "乙某", "上塬村"),
+        ("gr_813", "丙某", "中塬村"),
+    ):
+        data = {"code": code, "name": name, "township_code": "620826108", "village": village}
+        assert seller.post("/sell/growers", data=data, headers=ORIGIN).status_code == 303
+
+    def codes(wish: str) -> list[str]:
+        shown = seller.get(f"/sell/growers?{wish}").get_data(as_text=True)
+        return re.findall(r'<td class="code" data-label="编号">([^<]+)</td>', shown)
+
+    assert codes("q=GR-81") == ["GR-811", "GR-812"]
+    assert codes("q=GR-81&sort=-code") == ["GR-812", "GR-811"]
+    assert codes("q=GR-81&sort=village") == ["GR-812", "GR-811"]
+    assert codes("q=gr_81") == ["gr_813"]
+    assert "没有找到" in seller.get("/sell/growers?q=%25").get_data(as_text=True)
+    names = sorted((name for name in ("甲某", "乙某")), reverse=True)
+    assert codes("q=GR-81&sort=-name") == [{"甲某": "GR-811", "乙某": "GR-812"}[name] for name in names]
+    turned = re.search(
+        r'href="(/sell/growers\?[^"]*after=[^"]*)"',
+        seller.get("/sell/growers?limit=2&sort=-village").get_data(as_text=True),
+    )
+    assert turned is not None
+    assert seller.get(turned[1].replace("&amp;", "&")).status_code == 200
+    assert len(sheet_rows(seller.get("/sell/growers?q=GR-81&sort=-code&format=xlsx").data)) >= 4
+    assert seller.get("/sell/growers?sort=household").status_code == 422
+
+
 def test_growers_are_seen_by_their_seller_alone(person: Person, seller: FlaskClient) -> None:
     data = {"code": "GR-901", "name": "王某新", "township_code": "620826108", "village": "上塬村"}
     assert seller.post("/sell/growers", data=data, headers=ORIGIN).status_code == 303
