@@ -11,6 +11,7 @@ from marshmallow import fields, validate
 
 from marketplace.actors import Permission
 from marketplace.channels import catalogue, keys
+from marketplace.channels.reconciliation_rules import COLUMNS
 from marketplace.channels.states import KeyMode, Scope
 from marketplace.clock import now
 from marketplace.config import Settings
@@ -32,6 +33,31 @@ blueprints = [blp]
 
 
 KEYS_BASIS = N_("口径：本渠道建过的密钥，新的在上；密钥本身哪里都不留。")
+
+# What the rows of a daily file are, in the order in which goods and money go.
+FILE_KINDS = (
+    ("order", N_("下的订单，每行一条")),
+    ("cancelled", N_("取消或减少的件数")),
+    ("shipped", N_("供应商发的货，按批")),
+    ("accepted", N_("验收的货，按批")),
+    ("refused", N_("拒收的货，按批")),
+    ("allowance", N_("降价接收，供应商同意以后")),
+    ("payment", N_("到账的订单款")),
+    ("refund", N_("退回的订单款")),
+    ("consigned", N_("供应商送往门店的货，还不用付钱")),
+    ("consignment_taken_over", N_("门店收下的货")),
+    ("consignment_returned", N_("门店没收、退回供应商的货")),
+    ("consignment_cancelled", N_("供应商取回、没送到的货")),
+    ("sold", N_("门店卖出的货")),
+    ("red", N_("冲红：被更正的一版销售退回")),
+    ("spoilage", N_("渠道承担的变质")),
+    ("loss", N_("渠道承担的短少，找回的是负数")),
+    ("spoilage_not_owed", N_("不由渠道承担的变质，没有金额")),
+    ("loss_not_owed", N_("不由渠道承担的短少，没有金额")),
+    ("statement", N_("出的结算单")),
+    ("statement_change", N_("异议更正后，结算单变化的金额")),
+    ("settlement", N_("到账的结算款")),
+)
 
 
 class KeyIn(InSchema):
@@ -57,7 +83,7 @@ def today() -> Shown:
     """How a partner's program begins, with examples to copy, what is agreed and what we promise."""
     actor = current_actor()
     mine = catalogue.self_view(db.session(), actor) if actor.can(Permission.CHANNEL_KEYS) else None
-    return page("portal/today.html", mine=mine, base=_base())
+    return page("portal/today.html", mine=mine, base=_base(), columns=COLUMNS, kinds=FILE_KINDS)
 
 
 def _base() -> str:
