@@ -18,7 +18,7 @@ from marketplace.clock import now
 from marketplace.database import db
 from marketplace.unit_of_work import Once, retrying
 from marketplace.web.edge import current_actor, requires
-from marketplace.web.forms import Shown, done, form, page_once, posted, read_form
+from marketplace.web.forms import FormInvalid, Shown, done, form, page_once, posted, read_form
 from marketplace.web.pages import page
 from marketplace.web.schemas import InSchema, text
 from marketplace.web.sheets import MAX_ROWS, Column, sheet_response, wants_sheet
@@ -131,6 +131,9 @@ def _user_sheet(rows: list[dict[str, Any]], title: str) -> Response:
 def new_user() -> Shown:
     """A person gets a sign-in; the initial password is drawn here, shown once, and changed at the first sign-in."""
     if posted():
+        if _organisation_id() is None:
+            # The other fields are shown once it is chosen: what is wrong with them is told then.
+            raise FormInvalid(errors=[{"pointer": "#/q", "detail": gettext("请先选他的单位")}])
         given, password = read_form(NewUserIn()), security.new_password()
         once = page_once(".user", user_id=lambda r: r["id"])
         reply = service.add_user(current_actor(), **given, password=password, initial=True, once=once)
@@ -138,7 +141,12 @@ def new_user() -> Shown:
     organisation_id = _organisation_id()
     chosen = queries.organisation_row(db.session(), organisation_id) if organisation_id else None
     return page(
-        "admin/new_user.html", chosen=chosen, roles=_roles(chosen.kind if chosen else None), found=_found()
+        "admin/new_user.html",
+        chosen=chosen,
+        roles=_roles(chosen.kind if chosen else None),
+        found=_found(),
+        # What was typed before the organisation was chosen goes along through the address.
+        typed=lambda name: request.form.get(name) or request.args.get(name) or None,
     )
 
 

@@ -15,6 +15,7 @@ from marketplace.database import db
 from marketplace.desks import declarations_views as views
 from marketplace.desks.offices_pages import blp
 from marketplace.desks.policy_forms_pages import versions_text
+from marketplace.desks.sources import public_source
 from marketplace.errors import NotFound
 from marketplace.quota import queries, service
 from marketplace.quota.schemas import YEARS, DeclarationIn
@@ -121,6 +122,7 @@ def declare() -> Shown:
         agency=agency,
         year=year,
         rules=rules,
+        public_source=public_source,
         first=first,
         reckoned=_reckoned(rules, first),
         **views.partners(session, agency["id"]),
@@ -187,6 +189,7 @@ def _page(declaration_id: UUID, act: str | None) -> str:
         versions=views.side_by_side(view["versions"]),
         rules=queries.filing_rules(session, actor, view["agency_id"], view["year"]),
         act=act,
+        public_source=public_source,
         versions_text=versions_text,
         own=view["agency_id"] == actor.organisation_id,
     )

@@ -15,6 +15,7 @@ from marketplace.database import db
 from marketplace.desks.offices_pages import blp
 from marketplace.desks.offices_views import counties
 from marketplace.desks.policy_forms_pages import form_of, part_of_value, read_policy, value_text
+from marketplace.desks.sources import public_source
 from marketplace.policies import queries, service
 from marketplace.policies.rules import SHAPES
 from marketplace.policies.schemas import EligibilityIn
@@ -71,6 +72,7 @@ def _found(rows: list[dict[str, Any]], in_force: set[Any], names: dict[str, str]
             "name": word("policy", row["key"]),
             "said": value_text(row["key"], row["value"]),
             "region": names.get(row["scope_code"], row["scope_code"]),
+            "source": public_source(row["source"]) or gettext("平台暂定，尚无文件明确"),
         }
         for row in rows
         if request.args.get("tab") != "now" or row["id"] in in_force

@@ -6,10 +6,9 @@ import re
 
 _NOTE = re.compile(r"\s*\([^()]*(?:\bS\d+\b|public|not listed|before)[^()]*\)")
 _OURS = ("estimate", "synthetic", "earlier years", "default estimate", "GB/T 2260")
-_CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 
 def public_source(text: str | None) -> str:
     """Names of the documents, joined by ；. Empty when there is none and the value is the platform's own."""
     parts = (part.strip() for part in _NOTE.sub("", text or "").split(";"))
-    return "；".join(p for p in parts if _CHINESE.search(p) and not p.startswith(_OURS))
+    return "；".join(p for p in parts if p and not p.startswith(_OURS))

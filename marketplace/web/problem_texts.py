@@ -58,7 +58,7 @@ _HTTP: dict[str, tuple[str, str]] = {
     "not-acceptable": ("没有 Accept 所要的格式。", "接口答复的都是 JSON。"),
     "request-timeout": ("请求没有在时限内发完。", "请检查网络后重试。"),
     "length-required": ("请求没有说明内容的长度。", "请带上 Content-Length。"),
-    "too-large": ("内容超过大小上限：JSON 一兆字节，文件见上传说明。", "请分批提交，或压缩文件。"),
+    "too-large": ("内容超过大小上限：JSON 一兆字节，文件见上传说明。", "请分批提交，或压缩文件。在页面上填表的，按浏览器的“后退”回到表单，填的都还在，改短或换小文件后再交。"),
     "address-too-long": ("网址太长。", "请减少查询条件。"),
     "unsupported-media-type": (
         "接口只收 application/json；上传文件用 multipart/form-data。", "请改正 Content-Type。"),

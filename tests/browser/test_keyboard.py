@@ -208,7 +208,7 @@ def test_the_administrator_makes_a_user_and_changes_the_role(desk: Desk, browser
     keys.to("main a", "加用户")
     keys.go()
     keys.start()
-    keys.to("#oq")
+    keys.to("#f-q")
     keys.type("泾滨中学")
     keys.go()
     keys.start()

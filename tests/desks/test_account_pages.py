@@ -92,6 +92,24 @@ def test_signing_in_never_leads_to_another_site(app: Flask, target: str) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("username", "path"),
+    [
+        ("coop.seller", "/account/password"),
+        ("coop.seller", "/account/second-factor"),
+        ("coop.seller", "/account/tokens"),
+        ("coop.seller", "/sell/bank-accounts"),
+        ("tianjin.partner", "/portal/keys"),
+    ],
+)
+def test_a_form_that_asks_for_a_password_says_whose(app: Flask, username: str, path: str) -> None:
+    shown = Visitor(app, username).get(path)
+    forms = [form for form in shown.split("<form")[1:] if 'type="password"' in form.partition("</form>")[0]]
+    assert forms
+    for form in forms:
+        assert f'value="{username}" autocomplete="username"' in form.partition('type="password"')[0]
+
+
 def test_a_new_password_ends_every_session(app: Flask) -> None:
     here, there = Visitor(app, "canteen2.buyer"), Visitor(app, "canteen2.buyer")
     fields = {"current_password": PASSWORD, "new_password": "a new password", "_again": "another"}

@@ -66,6 +66,21 @@ def test_organisations_are_found_sorted_and_downloaded(admin: Visitor) -> None:
     admin.get("/admin/organisations/NOWHERE", 404)
 
 
+def test_a_new_user_without_an_organisation_keeps_what_was_typed_until_one_is_chosen(admin: Visitor) -> None:
+    empty = admin.post("/admin/users/new", 422).get_data(as_text=True)
+    assert '<li><a href="#f-q">单位：请先选他的单位</a></li>' in empty
+    assert empty.count('<li><a href="#f-') == 1
+
+    kept = admin.post("/admin/users/new", 422, username="early.bird", name="早来的", organisation_id="none")
+    assert '<input type="hidden" name="username" value="early.bird">' in kept.get_data(as_text=True)
+    found = admin.get("/admin/users/new?q=ORG-COOP-03&username=early.bird&name=早来的")
+    chosen = re.search(r'href="(/admin/users/new\?organisation_id=[^"]+)"', found)
+    assert chosen is not None
+    form = admin.get(chosen[1].replace("&amp;", "&"))
+    assert 'value="early.bird"' in form
+    assert 'value="早来的"' in form
+
+
 def test_a_new_user_gets_an_initial_password_shown_once(app: Flask, admin: Visitor) -> None:
     organisation = organisation_id(admin, "ORG-COOP-03")
     path = "/admin/users/new"

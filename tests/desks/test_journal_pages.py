@@ -157,6 +157,9 @@ def test_values_of_a_fact_stand_with_their_paths() -> None:
 
 def test_the_rules_are_open_to_everybody_with_their_sources(app: Flask) -> None:
     text = Visitor(app).get("/policies")
+    assert "public page" not in text
+    assert "estimate" not in text
+    assert "平台暂定，尚无文件明确" in text
     assert "财库〔2021〕19号" in text
     assert "不低于10.00%，鼓励到15.00%" in text
     assert "加一个值" not in text

@@ -73,6 +73,7 @@ def test_no_product_of_the_seed_is_shown_by_the_drawing_of_something_else() -> N
         ("estimate", ""),
         ("estimate (武汉 2022 asks for it, S6 public page; no such text for 平凉)", ""),
         ("GB/T 2260; 甘肃省58个集中连片特困县名单 (S15 public page)", "甘肃省58个集中连片特困县名单"),
+        ("GB 2763-2021", "GB 2763-2021"),
         (None, ""),
     ],
 )

@@ -304,6 +304,7 @@ def test_ten_megabytes_of_text_are_refused_with_a_page(app: Flask, seller: Visit
         assert len(answer.data) < 20_000
         if status == 413:
             assert "内容太大" in answer.get_data(as_text=True)
+            assert "回到表单，填的都还在" in answer.get_data(as_text=True)
     assert facts(app) == before
 
 
