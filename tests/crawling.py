@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -69,6 +70,9 @@ class Page(HTMLParser):
         self.styled: list[str] = []
         self.unmarked: list[str] = []
         self._stack: list[tuple[str, bool]] = []
+        # How many of each tag are open, and how many of what is open is marked as Chinese.
+        self._open: Counter[str] = Counter()
+        self._marked = 0
         # Tables of the main part, and in which section (0: in none) workbooks are offered.
         self.tables: list[Table] = []
         self.sheets: dict[int, list[str]] = {}
@@ -86,7 +90,7 @@ class Page(HTMLParser):
         return bool(self.sheets.keys() & {0, table.section})
 
     def _inside(self, tag: str) -> bool:
-        return any(name == tag for name, _ in self._stack)
+        return self._open[tag] > 0
 
     def _in_cell(self, table: Table, data: str) -> None:
         if self._inside("thead") and table.heads:
@@ -129,7 +133,7 @@ class Page(HTMLParser):
             table.rows[-1].append("")
 
     def _chinese_allowed(self) -> bool:
-        return any(marked for _, marked in self._stack)
+        return self._marked > 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -147,11 +151,17 @@ class Page(HTMLParser):
             self.unmarked += [given[name] for name in SPOKEN if untranslated(given.get(name, ""))]
         if tag not in VOID:
             # The html element itself says the page's language, not a passage's.
-            self._stack.append((tag, marked and tag != "html"))
+            marked = marked and tag != "html"
+            self._stack.append((tag, marked))
+            self._open[tag] += 1
+            self._marked += marked
 
     def handle_endtag(self, tag: str) -> None:
         for place in range(len(self._stack) - 1, -1, -1):
             if self._stack[place][0] == tag:
+                for name, marked in self._stack[place:]:
+                    self._open[name] -= 1
+                    self._marked -= marked
                 del self._stack[place:]
                 self._named_parts = [depth for depth in self._named_parts if depth < place]
                 if tag == "section" and len(self._sections) > 1:
@@ -196,6 +206,8 @@ class Walk:
     pages: dict[str, list[str]] = field(default_factory=dict)
     read: dict[str, list[str]] = field(default_factory=dict)
     parts: dict[str, frozenset[str]] = field(default_factory=dict)
+    # Names in `pages` under which a file came: papers, workbooks, pictures.
+    files: set[str] = field(default_factory=set)
     broken: list[str] = field(default_factory=list)
     unmarked: dict[str, list[str]] = field(default_factory=dict)
     styled: list[str] = field(default_factory=list)
@@ -216,8 +228,16 @@ def signed_in(app: Flask, username: str | None, language: str = "zh") -> FlaskCl
     return client
 
 
-def walk(app: Flask, client: FlaskClient, starts: Iterator[str] | list[str]) -> Walk:
-    """Follow every link from `starts`; forms are looked up in the URL map and not sent."""
+def walk(
+    app: Flask,
+    client: FlaskClient,
+    starts: Iterator[str] | list[str],
+    *,
+    without: frozenset[str] = frozenset(),
+) -> Walk:
+    """Follow every link from `starts`; forms are looked up in the URL map and not sent. `without`: names in `pages`
+    that are not opened.
+    """
     found = Walk()
     waiting = [(start, "start") for start in starts]
     seen: set[str] = set()
@@ -233,8 +253,9 @@ def walk(app: Flask, client: FlaskClient, starts: Iterator[str] | list[str]) -> 
             found.broken.append(f"{origin} links to {path}, which is no page")
             continue
         workbook = "format=xlsx" in path
-        known = found.pages.setdefault(endpoint + WORKBOOK if workbook else endpoint, [])
-        if len(known) >= (1 if workbook else PER_ENDPOINT):
+        name = endpoint + WORKBOOK if workbook else endpoint
+        known = found.pages.setdefault(name, [])
+        if name in without or len(known) >= (1 if workbook else PER_ENDPOINT):
             continue
         known.append(path)
         opened += 1
@@ -248,6 +269,7 @@ def walk(app: Flask, client: FlaskClient, starts: Iterator[str] | list[str]) -> 
         if workbook and answer.mimetype == "text/html":
             found.broken.append(f"{origin} offers {path} as a workbook, which is a page")
         if answer.mimetype != "text/html":
+            found.files.add(name)
             continue
         found.read.setdefault(endpoint, []).append(path)
         body = answer.get_data(as_text=True)

@@ -28,7 +28,9 @@ def walks(traded: Flask) -> Callable[[str | None, str], Walk]:
     def once(person: str | None, language: str) -> Walk:
         key = (person, language)
         if key not in known:
-            known[key] = walk(traded, signed_in(traded, person, language), ["/", "/desk"])
+            # Files say the same in both languages; what was opened once need not be made again.
+            without = frozenset(once(person, "zh").files) if language == "en" else frozenset()
+            known[key] = walk(traded, signed_in(traded, person, language), ["/", "/desk"], without=without)
         return known[key]
 
     return once
