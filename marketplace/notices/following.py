@@ -27,7 +27,7 @@ from marketplace.journal.models import Fact, Seal
 from marketplace.notices.models import Notice, NoticeAddress, NoticeCursor, NoticeSending
 from marketplace.notices.rules import KINDS, OF_THE_ROW, STEPS, Close, Raise, To, holds
 from marketplace.orders.models import Order, Purchase
-from marketplace.orders.states import OrderState
+from marketplace.orders.states import OrderState, PaymentState
 from marketplace.payments import worklists
 from marketplace.payments.models import Invoice, Payment
 from marketplace.quota.models import Declaration
@@ -53,6 +53,8 @@ _TABLES: dict[str, Any] = {
     "webhook": WebhookEndpoint, "consignment": Consignment, "statement": Statement, "user": User,
 }  # fmt: skip
 _Office = aliased(Organisation)
+_TO_PAY = {PaymentState.NONE, PaymentState.PART_PAID}
+_PAID_UP = {PaymentState.PAID, PaymentState.REFUND_DUE, PaymentState.REFUNDED}
 _SHIPPED = {OrderState.SHIPPED, OrderState.PART_ACCEPTED, OrderState.ACCEPTED, OrderState.REFUSED}
 
 
@@ -88,7 +90,7 @@ def _take(batch: _Batch, row: Any, data: dict[str, Any]) -> None:
         if not holds(step.when, known.data):
             continue
         if isinstance(step, Close):
-            batch.close(step.topic, _order_ids(known.data) if step.each_order else [row.subject_id])
+            batch.close(step.topic, known.ended(step))
             continue
         for subject_type, subject_id in known.targets(step):
             for organisation_id in known.receivers(step, subject_id):
@@ -265,9 +267,21 @@ class _Subject:
         """What the notice is about: the fact's subject, or each order that it names."""
         if not step.each_order:
             return [(self.row.subject_type, self.row.subject_id)]
-        found = [self.session.get(Order, order_id) for order_id in sorted(_order_ids(self.data))]
-        self.orders.update({order.id: order for order in found if order is not None})
-        return [("order", order.id) for order in found if order is not None]
+        found = self._named()
+        self.orders.update({order.id: order for order in found})
+        return [("order", o.id) for o in found if not step.unpaid or o.payment_state in _TO_PAY]
+
+    def ended(self, step: Close) -> list[UUID]:
+        """What is waited for no longer: the fact's subject, or each order that it names."""
+        if not step.each_order:
+            return [self.row.subject_id]
+        if not step.paid:
+            return _order_ids(self.data)
+        return [order.id for order in self._named() if order.payment_state in _PAID_UP]
+
+    def _named(self) -> list[Order]:
+        found = (self.session.get(Order, order_id) for order_id in sorted(_order_ids(self.data)))
+        return [order for order in found if order is not None]
 
     def receivers(self, step: Raise, subject_id: UUID) -> list[UUID | None]:
         thing = self.orders.get(subject_id, self.thing)

@@ -43,6 +43,8 @@ class Raise:
     when: str = ""
     # The wait begins only when the day of `due` is over: nobody is told before.
     once_due: bool = False
+    # Only about those of the orders that no payment covers.
+    unpaid: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Close:
     topic: str
     each_order: bool = False
     when: str = ""
+    # Only about those of the orders that are paid in whole.
+    paid: bool = False
 
 
 Step = Raise | Close
@@ -66,7 +70,13 @@ _NONE_DISPUTED: tuple[Step, ...] = (
 _DECIDED: tuple[Step, ...] = (
     Close("receipt"), Close("decide"), Close("decide_silent"), Close("slip_file"),
 )  # fmt: skip
-_PAID: tuple[Step, ...] = (*_DECIDED, Raise("evaluate", To.BUYER, P.ORDER_EVALUATE, each_order=True))
+# An order may be paid before its invoice is checked, or by a charge that comes after its payment was called off.
+_NOTHING_TO_PAY = Close("pay", each_order=True, paid=True)
+_PAID: tuple[Step, ...] = (
+    *_DECIDED,
+    _NOTHING_TO_PAY,
+    Raise("evaluate", To.BUYER, P.ORDER_EVALUATE, each_order=True),
+)
 
 STEPS: Mapping[str, Sequence[Step]] = {
     "purchase.submitted": (
@@ -144,7 +154,7 @@ STEPS: Mapping[str, Sequence[Step]] = {
     "order.returned": (Close("returns"),),
     "order.evaluated": (Close("evaluate"), Raise("evaluated", To.SELLER, P.ORDER_READ, news=True)),
     "invoice.issued": (Close("invoice", each_order=True), Raise("check", To.BUYER, P.INVOICE_CHECK)),
-    "invoice.checked": (Close("check"), Raise("pay", To.BUYER, P.PAYMENT_OPEN, each_order=True)),
+    "invoice.checked": (Close("check"), Raise("pay", To.BUYER, P.PAYMENT_OPEN, each_order=True, unpaid=True)),
     "invoice.returned": (Close("check"), Raise("invoice", To.SELLER, P.INVOICE_ISSUE, each_order=True)),
     "payment.opened": (Close("pay", each_order=True), Raise("slip", To.BUYER, P.PAYMENT_OPEN, due="due_on")),
     "payment.declared": (
@@ -163,7 +173,7 @@ STEPS: Mapping[str, Sequence[Step]] = {
     "payment.confirmed": _PAID,
     "payment.upheld": _PAID,
     "payment.captured": (
-        Close("slip"), Close("compare"), Raise("evaluate", To.BUYER, P.ORDER_EVALUATE, each_order=True),
+        Close("slip"), Close("compare"), _NOTHING_TO_PAY, Raise("evaluate", To.BUYER, P.ORDER_EVALUATE, each_order=True),
     ),
     # Another sum than was asked for, at the gateway: a person compares.
     "payment.quarantined": (Raise("compare", To.OFFICES, P.PAYMENT_UPHOLD),),
