@@ -144,6 +144,9 @@ def _refused(refusal: errors.MarketplaceError) -> Form:
         mistakes = [Mistake("", gettext("这张表已经交过一次，又改了内容。要再交一份，请重新打开这一页"))]
     elif not mistakes or refusal.detail:
         whole = translated(refusal.detail or refusal.title)
+        if isinstance(refusal, errors.WrongState) and not refusal.detail:
+            # Opened twice, or somebody was quicker: the page that comes back shows how things stand.
+            whole = gettext("现在的状态不能这样做，可能已经有人办过；这一页是最新的情况，请看过再决定")
         # A refusal of one field often says the same of the whole: it is one thing to mend.
         if whole not in {mistake.text for mistake in mistakes}:
             mistakes.insert(0, Mistake("", whole))

@@ -141,6 +141,25 @@ def test_a_submitted_one_is_withdrawn_by_its_agency(app: Flask) -> None:
     assert "已撤回" in visitor.get(found[1])
 
 
+def test_what_was_done_in_another_tab_is_told_with_how_things_stand(
+    app: Flask, sign_in: SignIn, finance: Visitor
+) -> None:
+    trader, hospital = Trader(app, sign_in), "canteen2.manager"
+    agency = trader.call("GET", "/me", hospital)["organisation"]["id"]
+    content = {"agency_id": agency, "year": 2025, "canteen": "own", "base_fen": 10_000_000, "share_bp": 2000}
+    filed = trader.call("POST", "/declarations", hospital, content, 201)
+    trader.call("POST", f"/declarations/{filed['id']}/submit", hospital)
+    path = f"/declarations/{filed['id']}"
+    finance.post(f"{path}/approve")
+
+    again = finance.post(f"{path}/approve", 409).get_data(as_text=True)
+    assert "没有办成，什么都没有改动</h2>" in again
+    assert "可能已经有人办过；这一页是最新的情况" in again
+    returned = finance.post(f"{path}/return", 409, reason="基数请按决算填").get_data(as_text=True)
+    assert "没有办成，什么都没有改动；填好的都还在" in returned
+    assert ">基数请按决算填</textarea>" in returned
+
+
 def test_other_agencies_and_offices_without_the_right_stay_outside(
     app: Flask, manager: Visitor, finance: Visitor, agency: str
 ) -> None:
