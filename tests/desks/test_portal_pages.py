@@ -106,7 +106,7 @@ def test_the_page_tells_every_kind_of_row_that_a_daily_file_may_have(app: Flask)
 
     kinds = {name.strip() for name in told.split(",")}
     assert len(kinds) == 21
-    assert set(re.findall(r'<th scope="row"><code class="name">(\w+)</code>', text)) == kinds
+    assert set(re.findall(r'<li><code class="name">(\w+)</code>', text)) == kinds
     assert all(f'<code class="name">{name}</code>' in text for name in COLUMNS)
 
 
