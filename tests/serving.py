@@ -29,8 +29,11 @@ def free_port() -> int:
 class Site:
     """A client of one running site that keeps the tokens of its users."""
 
-    def __init__(self, base: str, log: IO[bytes] | None = None) -> None:
+    def __init__(
+        self, base: str, log: IO[bytes] | None = None, process: subprocess.Popen[bytes] | None = None
+    ) -> None:
         self.base = base
+        self.process = process
         self._log = log
         self.tokens: dict[str, str] = {}
 
@@ -67,8 +70,8 @@ class Site:
 
 
 @contextmanager
-def running_site(env: dict[str, str]) -> Iterator[Site]:
-    """Start gunicorn with `env`; stopped by SIGTERM at the end."""
+def running_site(env: dict[str, str], application: str = "wsgi:app") -> Iterator[Site]:
+    """Start gunicorn with `env`; stopped by SIGTERM at the end, unless the test has stopped it."""
     port = free_port()
     log = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, once the process has ended
     process = subprocess.Popen(
@@ -80,14 +83,14 @@ def running_site(env: dict[str, str]) -> Iterator[Site]:
             "marketplace/serving.py",
             "-b",
             f"127.0.0.1:{port}",
-            "wsgi:app",
+            application,
         ],
         cwd=CHECKOUT,
         env={**os.environ, **env, "PORT": str(port)},
         stdout=log,
         stderr=subprocess.STDOUT,
     )
-    site = Site(f"http://127.0.0.1:{port}", log)
+    site = Site(f"http://127.0.0.1:{port}", log, process)
     try:
         deadline = time.monotonic() + 120
         while True:
