@@ -55,6 +55,21 @@ MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 * 1024**3
 
 
+def _has_room(folder: Path) -> bool:
+    """Whether a cluster fits there and its programs may run there."""
+    if not os.access(folder, os.W_OK):
+        return False
+    told = os.statvfs(folder)
+    return told.f_bavail * told.f_frsize >= ROOM_BYTES and not told.f_flag & os.ST_NOEXEC
+
+
+# Known to the workers too, and the same for every run of a user, wherever the rest lies.
+NOTES = Path(os.environ.setdefault("MARKETPLACE_TEST_NOTES", tempfile.gettempdir()))
+if "TMPDIR" not in os.environ and _has_room(MEMORY):
+    # Clusters, browsers' profiles and checkouts that tests make for themselves: on a disk they cost as much again.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+
 @dataclass(frozen=True)
 class Server:
     """Where tests make their databases: owner and application URL of any database on it."""
@@ -89,17 +104,9 @@ def _place_of_the_server() -> Path:
     return state / "tests"
 
 
-def _has_room(folder: Path) -> bool:
-    """Whether a cluster fits there and its programs may run there."""
-    if not os.access(folder, os.W_OK):
-        return False
-    told = os.statvfs(folder)
-    return told.f_bavail * told.f_frsize >= ROOM_BYTES and not told.f_flag & os.ST_NOEXEC
-
-
 def _notes() -> Path:
     """What the workers of a run, and runs beside each other, tell one another."""
-    folder = Path(tempfile.gettempdir()) / f"marketplace-tests-{os.getuid()}"
+    folder = NOTES / f"marketplace-tests-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
