@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +18,12 @@ from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.orm import Session
 
 from marketplace.actors import Actor, Permission
-from marketplace.channels.models import PartnerOrder
+from marketplace.channels.models import ChangeRequest, PartnerOrder
 from marketplace.errors import Forbidden
 from marketplace.journal.models import Fact, Seal
 from marketplace.orders.models import Order
 from marketplace.paging import DEFAULT_LIMIT
+from marketplace.payments.models import InvoiceOrder, PaymentOrder
 
 # What a subject is about decides; people, keys, accounts and documents of the channel are told to nobody's program.
 SUBJECTS = (
@@ -59,29 +61,41 @@ def list_events(
         .order_by(Seal.seq)
         .limit(limit + 1)
     ).all()
-    items = shaped(session, [(row.seq, row.body) for row in rows[:limit]])
+    items = [told.event for told in shaped(session, [(row.seq, row.body) for row in rows[:limit]])]
     return {"items": items, "next": items[-1]["seq"] if len(rows) > limit else None}
 
 
-def shaped(session: Session, facts: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Told:
+    """An event, and what it has to keep its order with: the purchase of the channel's order, else its subject."""
+
+    event: dict[str, Any]
+    order_key: UUID
+
+
+def shaped(session: Session, facts: Sequence[tuple[int, str]]) -> list[Told]:
     """Events from sealed texts: id, place, kind, time, subject, data, and the channel's own order number.
 
     One query for all of them.
     """
     texts = [(seq, json.loads(body)) for seq, body in facts]
-    numbers = _own_numbers(session, [UUID(text["subject"]["id"]) for _, text in texts])
-    return [
-        {
+    of_orders = _of_partner_orders(session, [UUID(text["subject"]["id"]) for _, text in texts])
+    told = []
+    for seq, text in texts:
+        subject = UUID(text["subject"]["id"])
+        orders = of_orders.get(subject, {})
+        event = {
             "id": text["id"],
             "seq": seq,
             "kind": text["kind"],
             "recorded_at": text["recorded_at"],
             "subject": text["subject"],
-            "partner_order_no": numbers.get(UUID(text["subject"]["id"])),
+            # A payment or an invoice of several orders names these in its data.
+            "partner_order_no": next(iter(orders.values())) if len(orders) == 1 else None,
             "data": without_inner(text["data"]),
         }
-        for seq, text in texts
-    ]
+        told.append(Told(event, min(orders, default=subject)))
+    return told
 
 
 def without_inner(value: Any) -> Any:
@@ -93,17 +107,32 @@ def without_inner(value: Any) -> Any:
     return value
 
 
-def _own_numbers(session: Session, subject_ids: Sequence[UUID]) -> dict[UUID, str]:
-    """The channel's number of each purchase and order among the subjects."""
+def _of_partner_orders(session: Session, subject_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, str]]:
+    """For each subject that belongs to orders of a channel: their purchases with the channel's numbers."""
     if not subject_ids:
         return {}
-    found: dict[UUID, str] = {}
-    for purchase_id, order_id, number in session.execute(
-        sa.select(PartnerOrder.purchase_id, Order.id, PartnerOrder.partner_order_no)
-        .outerjoin(Order, Order.purchase_id == PartnerOrder.purchase_id)
-        .where(sa.or_(PartnerOrder.purchase_id.in_(subject_ids), Order.id.in_(subject_ids)))
-    ):
-        found[purchase_id] = number
-        if order_id is not None:
-            found[order_id] = number
+    no = PartnerOrder.partner_order_no
+    own = PartnerOrder.purchase_id == Order.purchase_id
+    ways = (
+        sa.select(PartnerOrder.purchase_id, PartnerOrder.purchase_id, no).where(
+            PartnerOrder.purchase_id.in_(subject_ids)
+        ),
+        sa.select(Order.id, PartnerOrder.purchase_id, no)
+        .join(PartnerOrder, own)
+        .where(Order.id.in_(subject_ids)),
+        sa.select(ChangeRequest.id, PartnerOrder.purchase_id, no)
+        .join(PartnerOrder, PartnerOrder.id == ChangeRequest.partner_order_id)
+        .where(ChangeRequest.id.in_(subject_ids)),
+        sa.select(InvoiceOrder.invoice_id, PartnerOrder.purchase_id, no)
+        .join(Order, Order.id == InvoiceOrder.order_id)
+        .join(PartnerOrder, own)
+        .where(InvoiceOrder.invoice_id.in_(subject_ids)),
+        sa.select(PaymentOrder.payment_id, PartnerOrder.purchase_id, no)
+        .join(Order, Order.id == PaymentOrder.order_id)
+        .join(PartnerOrder, own)
+        .where(PaymentOrder.payment_id.in_(subject_ids)),
+    )
+    found: dict[UUID, dict[UUID, str]] = {}
+    for subject_id, purchase_id, number in session.execute(sa.union_all(*ways)):
+        found.setdefault(subject_id, {})[purchase_id] = number
     return found

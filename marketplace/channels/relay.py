@@ -1,4 +1,7 @@
-"""Brings events to the channels' addresses: at least once, those of one subject one after another, nothing is lost.
+"""Brings events to the channels' addresses: at least once, in order, and nothing is lost.
+
+Those of one order of the channel come one after another, its change requests, invoices and payments among them; and so
+do those of a subject that belongs to no order.
 
 Two steps that share nothing but rows. `hand_out` follows the sealed journal and makes deliveries together with its
 cursor. `Relay` takes a due delivery by moving its time on (a lease), sends it outside of any transaction, and notes
@@ -46,7 +49,7 @@ THREADS = 16
 IN_A_ROW = 50
 # One follower at a time; the number is any that no other lock uses.
 _FOLLOWER = sa.text("select pg_try_advisory_xact_lock(7261151)")
-# Pending, its time has come, and nothing before it of the same subject waits.
+# Pending, its time has come, and nothing before it of the same order or subject waits.
 _READY = """
     webhook_delivery d
     join webhook_endpoint e on e.id = d.endpoint_id and e.disabled_at is null
@@ -96,7 +99,7 @@ def hand_out() -> int:
 
 def _make(session: Session, after: int, last: int, endpoints: Sequence[WebhookEndpoint]) -> None:
     rows = session.execute(
-        sa.select(Seal.seq, Fact.body, Fact.parties, Fact.subject_id, Fact.id, Fact.recorded_at)
+        sa.select(Seal.seq, Fact.body, Fact.parties, Fact.id, Fact.recorded_at)
         .join(Fact, Fact.id == Seal.fact_id)
         .where(
             Seal.seq > after,
@@ -106,14 +109,14 @@ def _make(session: Session, after: int, last: int, endpoints: Sequence[WebhookEn
         .order_by(Seal.seq)
     ).all()
     at = clock.now()
-    for row, event in zip(rows, events.shaped(session, [(r.seq, r.body) for r in rows]), strict=True):
+    for row, told in zip(rows, events.shaped(session, [(r.seq, r.body) for r in rows]), strict=True):
         for endpoint in endpoints:
             if (
                 endpoint.channel_id in row.parties
                 and row.recorded_at >= endpoint.created_at
-                and wanted(event["kind"], endpoint.kinds)
+                and wanted(told.event["kind"], endpoint.kinds)
             ):
-                session.add(webhooks.new_delivery(endpoint.id, event, row.id, row.subject_id, at))
+                session.add(webhooks.new_delivery(endpoint.id, told.event, row.id, told.order_key, at))
 
 
 def wanted(kind: str, kinds: Sequence[str]) -> bool:

@@ -36,7 +36,7 @@ class WebhookEndpoint(Base):
 
 
 class WebhookDelivery(Base):
-    """One event for one endpoint. `order_key` is the subject whose events go out one after another."""
+    """One event for one endpoint. `order_key`: those of one key go out one after another, see `events.Told`."""
 
     __tablename__ = "webhook_delivery"
     __table_args__ = (

@@ -25,7 +25,7 @@ from marketplace.channels import signing, webhooks
 from marketplace.channels.relay import Relay
 from marketplace.database import db
 from marketplace.notices.following import follow
-from tests.channels.partner import Program, channel_actor, new_key
+from tests.channels.partner import Program, channel_actor, new_key, order_body
 from tests.channels.receiver import Got, Receiver, allow_local, bring, hand_out_all, happen, receiving
 from tests.test_architecture import ROOT
 
@@ -188,6 +188,42 @@ def test_a_receiver_that_fails_for_a_day_gets_everything_in_order_when_it_is_bac
     assert receiver.numbers(other) == [10]
     assert {d["state"] for d in log_of(program, made)} == {"delivered"}
     assert program.get("/webhooks")["items"][0]["disabled_at"] is None
+
+
+def test_nothing_of_an_order_overtakes_what_happened_to_it_before(local: Flask) -> None:
+    """Purchase, orders of its sellers and change requests are subjects of their own, and one order to the channel."""
+    program = program_of(local)
+    broken = [True]
+
+    def answer(got: Got) -> int:
+        return 500 if broken[0] and got.event["kind"] == "purchase.submitted" else 204
+
+    with receiving(answer) as receiver, time_machine.travel(datetime.now(UTC), tick=True) as clock:
+        made = named(program, receiver)
+        items = program.items()[:2]
+        program.post("/orders", order_body("W-1", items), 201)
+        program.post("/orders", order_body("W-2", items), 201)
+        program.post("/orders/W-1/cancel", {"reason": "活动取消"})
+        clock.shift(timedelta(days=4, hours=20))
+        line = program.get("/orders/W-2")["orders"][0]["lines"][0]
+        lines = [{"line_id": line["id"], "quantity": line["quantity"]}]
+        asked = program.post("/orders/W-2/reduce", {"lines": lines, "reason": "少要"})
+        bring(local)
+        held_up = [got.event["kind"] for got in receiver.got]
+        broken[0] = False
+        receiver.got.clear()
+        for _ in range(4):
+            clock.shift(timedelta(minutes=50))
+            bring(local)
+    assert asked["outcome"] == "asked"
+    assert held_up == ["purchase.submitted"] * 2
+    of_order: dict[str, list[int]] = {"W-1": [], "W-2": []}
+    for got in receiver.got:
+        of_order[got.event["partner_order_no"]].append(got.event["seq"])
+    assert all(len(places) > 1 and places == sorted(places) for places in of_order.values())
+    kinds = {got.event["kind"] for got in receiver.got}
+    assert {"order.cancelled", "change_request.asked"} <= kinds
+    assert {d["state"] for d in log_of(program, made)} == {"delivered"}
 
 
 def test_an_event_is_given_up_after_three_days_and_can_be_sent_again(local: Flask) -> None:
