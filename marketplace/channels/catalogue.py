@@ -22,7 +22,7 @@ from marketplace.catalog.cards import certifications
 from marketplace.catalog.models import Category, Lot, LotState, Place, PriceList, PriceTier, Product, Stock
 from marketplace.catalog.states import ProductState
 from marketplace.channels.models import ChannelAgreement, ChannelItem, ChannelPair
-from marketplace.channels.states import Pattern
+from marketplace.channels.states import OPEN_PATTERNS, Pattern
 from marketplace.errors import NotFound
 from marketplace.paging import paginate
 
@@ -112,7 +112,7 @@ def list_items(
     actor: Actor,
     *,
     changed_after: datetime | None = None,
-    pattern: str = Pattern.WHOLESALE.value,
+    pattern: str | None = None,
     deliver_on: date | None = None,
     limit: int = 24,
     after: str | None = None,
@@ -138,9 +138,7 @@ def list_items(
     return {"items": _items(session, page["items"], terms), "next": page["next"], "as_of": as_of}
 
 
-def item_view(
-    session: Session, actor: Actor, product_id: UUID, pattern: str = Pattern.WHOLESALE.value
-) -> dict[str, Any]:
+def item_view(session: Session, actor: Actor, product_id: UUID, pattern: str | None = None) -> dict[str, Any]:
     """One item of the actor's channel. Raises NotFound for any other product."""
     row = session.execute(
         _statement(actor, clock.today()).where(ChannelItem.product_id == product_id)
@@ -158,20 +156,29 @@ def _in_force(channel_id: UUID | None, today: date) -> tuple[sa.ColumnElement[bo
     )
 
 
-def _terms(session: Session, actor: Actor, pattern: str) -> list[ChannelAgreement]:
-    """The agreement of a pattern in force and those to come, whose prices are told ahead."""
+def _terms(session: Session, actor: Actor, pattern: str | None) -> list[ChannelAgreement]:
+    """The agreement of a pattern in force and those to come, whose prices are told ahead.
+
+    Without a pattern: wholesale where it is agreed today, or else what is; with nothing in force what comes first.
+    """
     today = clock.today()
-    return list(
+    agreements = list(
         session.scalars(
             sa.select(ChannelAgreement)
             .where(
                 ChannelAgreement.channel_id == actor.organisation_id,
-                ChannelAgreement.pattern == pattern,
+                ChannelAgreement.pattern.in_(sorted(OPEN_PATTERNS) if pattern is None else [pattern]),
                 sa.or_(ChannelAgreement.valid_to.is_(None), ChannelAgreement.valid_to >= today),
             )
             .order_by(ChannelAgreement.valid_from)
         )
     )
+    if pattern is None and agreements:
+        first = min(
+            agreements, key=lambda a: (a.valid_from > today, a.pattern != Pattern.WHOLESALE, a.valid_from)
+        )
+        return [a for a in agreements if a.pattern == first.pattern]
+    return agreements
 
 
 def _statement(actor: Actor, day: date) -> sa.Select[Any]:

@@ -10,7 +10,13 @@ from flask_smorest import Blueprint
 
 from marketplace.actors import Permission
 from marketplace.channels import catalogue
-from marketplace.channels.schemas import CatalogueFilter, CataloguePageOut, PartnerItemOut, PartnerSelfOut
+from marketplace.channels.schemas import (
+    CatalogueFilter,
+    CatalogueItemArgs,
+    CataloguePageOut,
+    PartnerItemOut,
+    PartnerSelfOut,
+)
 from marketplace.channels.states import KeyMode
 from marketplace.database import db
 from marketplace.web.edge import current_actor, requires, shown
@@ -44,7 +50,8 @@ def list_items(args: dict[str, Any]) -> Response:
 
 @blp.route("/catalogue/<uuid:product_id>")
 @requires(Permission.CHANNEL_CATALOGUE)
+@blp.arguments(CatalogueItemArgs, location="query")
 @blp.response(200, PartnerItemOut)
-def show_item(product_id: UUID) -> Response:
+def show_item(args: dict[str, Any], product_id: UUID) -> Response:
     """One item of the channel."""
-    return shown(ITEM, catalogue.item_view(db.session(), current_actor(), product_id))
+    return shown(ITEM, catalogue.item_view(db.session(), current_actor(), product_id, **args))

@@ -41,12 +41,22 @@ class PartnerSelfOut(Schema):
     agreements = fields.List(fields.Nested(PartnerAgreementOut), required=True)
 
 
+def _pattern() -> fields.String:
+    return fields.String(
+        load_default=None,
+        validate=validate.OneOf(sorted(p.value for p in OPEN_PATTERNS)),
+        metadata={"description": "Whose prices: of wholesale where it is agreed today, else of what is."},
+    )
+
+
 class CatalogueFilter(PageArgs):
     changed_after = fields.AwareDateTime(load_default=None)
-    pattern = fields.String(
-        load_default="wholesale", validate=validate.OneOf(sorted(p.value for p in OPEN_PATTERNS))
-    )
+    pattern = _pattern()
     deliver_on = fields.Date(load_default=None)
+
+
+class CatalogueItemArgs(InSchema):
+    pattern = _pattern()
 
 
 class PartnerStepOut(Schema):

@@ -186,7 +186,7 @@ STEPS: Mapping[str, Sequence[Step]] = {
     "gateway_event.decided": (Close("gateway_message"), Close("gateway_message_clerk")),
     "payment.refund_failed": (Raise("refund_again", To.SELLER, P.PAYMENT_CONFIRM),),
     "payment.refund_asked": (Close("refund_again"),),
-    "payment.refunded": (Close("refund_again"),),
+    "payment.refunded": (Close("refund_again"), Raise("refunded", To.BUYER, P.PAYMENT_OPEN, news=True)),
     # What was to be paid still is.
     "payment.refused": (
         *_DECIDED, Raise("refused", To.BUYER, P.PAYMENT_OPEN, news=True),

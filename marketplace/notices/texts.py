@@ -79,6 +79,7 @@ TEXTS: Mapping[str, Text] = {
     "gateway_message": Text(_MESSAGE_ASIDE, "online.messages"),
     "gateway_message_clerk": Text(_MESSAGE_ASIDE, "online.messages"),
     "refund_again": Text(N_("付款单%(number)s的退款没有成功，请重新办理"), *_PAYMENT),
+    "refunded": Text(N_("付款单%(number)s有一笔钱退回来了，请看退了多少"), *_PAYMENT),
     "disputed": Text(N_("付款单%(number)s供应商说没有收到，已交扶贫办核实"), *_PAYMENT),
     "decide": Text(N_("付款单%(number)s（%(amount)s元）有争议，请核实凭证"), *_PAYMENT),
     "refused": Text(N_("付款单%(number)s的凭证被驳回，请核对后重新付款"), *_PAYMENT),

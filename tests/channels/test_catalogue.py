@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import select
@@ -54,6 +55,29 @@ def test_an_item_has_everything_a_shop_system_asks(wuqing: Program) -> None:
     ]
     assert item["state"] == "listed"
     assert item["available_quantity"] > 0
+
+
+def test_a_channel_that_has_only_consignment_left_reads_its_prices(
+    fresh_app: Flask,
+) -> None:
+    program = Program(fresh_app, "tianjin.partner")
+    item = next(i for i in program.get("/catalogue", limit=100)["items"] if i["sku"] == "PL-0001")
+    with psycopg.connect(fresh_app.config["TEST_ENVIRONMENT"]["DATABASE_OWNER_URL"]) as owner:
+        ended = owner.execute(
+            "update channel_agreement set valid_to = current_date - 2 where pattern = 'wholesale'"
+            " and channel_id = (select organisation_id from app_user where username = 'tianjin.partner')"
+        )
+        assert ended.rowcount == 1
+        owner.commit()
+
+    path = f"/catalogue/{item['product_id']}"
+    alone = program.get(path)
+
+    assert (alone["state"], alone["prices"] != []) == ("listed", True)
+    assert alone == program.get(path, pattern="consignment")
+    assert alone in program.get("/catalogue", limit=100)["items"]
+    assert program.get(path, pattern="wholesale")["state"] == "withdrawn"
+    program.get(path, 422, pattern="barter")
 
 
 def test_a_channel_sees_no_item_of_another(wuqing: Program, jinnan: Program) -> None:

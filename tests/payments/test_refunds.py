@@ -12,6 +12,9 @@ from flask import Flask
 
 from marketplace.database import db
 from marketplace.errors import Conflict, Forbidden, NotFound, RuleViolation
+from marketplace.journal.sealing import Sealer
+from marketplace.notices.following import follow
+from marketplace.notices.models import Notice
 from marketplace.orders.models import Order, OrderLine
 from marketplace.payments import service
 from marketplace.payments.models import MoneyEntry, MoneyPosting
@@ -75,6 +78,14 @@ def test_a_refund_is_taken_from_lines_ledger_and_order_when_the_gateway_did_it(p
     )
     assert "货损" not in str(facts(payment["id"]))
     verified()
+    Sealer().seal_pending()
+    while follow(webhook=False):
+        pass
+    told = sa.select(Notice.topic, Notice.organisation_id).where(
+        Notice.subject_id == payment["id"], Notice.topic == "refunded"
+    )
+    buyer = payer.world.organisations["buyer"]
+    assert db.session().execute(told).all() == [("refunded", buyer)]
 
 
 def test_an_order_of_which_all_went_back_rests_as_refunded_and_may_be_paid_anew(payer: Payer):
