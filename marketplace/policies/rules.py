@@ -136,6 +136,11 @@ def _certificate(value: Any) -> str | None:
     return problem
 
 
+def _not_yet(value: Any) -> str | None:
+    """Known to the policies and read by no figure: who says yes would wait for a change that never comes."""
+    return _flag(value) or ("平台还不这样计算，现在只能是否" if value else None)
+
+
 SHAPES: dict[str, Callable[[Any], str | None]] = {
     "reserve_share_bp": _reserve_share,
     "reserve_base": _reserve_base,
@@ -148,8 +153,8 @@ SHAPES: dict[str, Callable[[Any], str | None]] = {
     "confirm_hours": _whole(1, 2_400),
     "inspectors_required": _inspectors,
     "invoice_before_payment": _flag,
-    "freight_counts": _flag,
-    "external_832_counts": _flag,
+    "freight_counts": _not_yet,
+    "external_832_counts": _not_yet,
     "slip_silence_days": _whole(1, 365),
     "evaluation_days": _whole(1, 365),
     "certificate_rule": _certificate,

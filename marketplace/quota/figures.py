@@ -315,7 +315,7 @@ def basis(session: Session, year: int, by: By, at: Moment, versions: Sequence[st
         "counted": "、".join(STATE_NAMES.get(s, s) for s in states),
         "cut_off": at.view(),
         "sealed_only": at.sealed_only,
-        "scope": "市内预算单位；本平台交易；不含运费；832平台导入另列",
+        "scope": "市内预算单位；本平台交易；不含运费；不含832平台采购",
         "unit": "分",
         "rounding": "合计在取整之前计算；预留份额进到分；百分数四舍五入到两位小数",
     }

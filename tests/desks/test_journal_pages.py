@@ -174,7 +174,7 @@ def test_the_rules_are_open_to_everybody_with_their_sources(app: Flask) -> None:
         ("reserve_base", {"v_canteen": "on"}, {"canteen": True, "union": False}),
         ("counted_states", {"v_accepted": "on", "v_paid": "on"}, ["accepted", "paid"]),
         ("declaration_deadline", {"v_month": "3", "v_day": "31"}, {"month": 3, "day": 31}),
-        ("freight_counts", {"v_flag": "on"}, True),
+        ("invoice_before_payment", {"v_flag": "on"}, True),
         ("hold_hours", {"v_number": "48"}, 48),
         ("inspectors_required", {"v_default": "1", "v_school": "3"}, {"default": 1, "school": 3}),
         ("certificate_rule", {"v_json": '{"document":"合格证","required_of":[],"keep_months":6}'},

@@ -55,6 +55,8 @@ def test_the_seed_sets_every_key():
         ("inspectors_required", {"school": 2}),
         ("inspectors_required", {"default": 0}),
         ("freight_counts", "false"),
+        ("freight_counts", True),
+        ("external_832_counts", True),
         ("certificate_rule", {"document": "合格证"}),
         ("certificate_rule", {"document": "合格证", "required_of": "company", "keep_months": 6}),
     ],

@@ -113,12 +113,12 @@ def test_the_nearest_region_goes_before_everywhere(base):
 def test_the_version_names_each_key_with_beginning_and_revision(base):
     put("counted_states", ["accepted"], "2019-01-01")
     put("counted_states", ["accepted", "paid"], "2021-05-01")
-    put("freight_counts", False, "2019-01-01")
-    put("freight_counts", True, "2019-01-01")
+    put("invoice_before_payment", False, "2019-01-01")
+    put("invoice_before_payment", True, "2019-01-01")
 
     with db.session() as session:
-        version = queries.policy_version(session, ["freight_counts", "counted_states"], date(2022, 1, 1))
-    assert version == "freight_counts@2019-01-01.2,counted_states@2021-05-01.1"
+        version = queries.policy_version(session, ["invoice_before_payment", "counted_states"], date(2022, 1, 1))
+    assert version == "invoice_before_payment@2019-01-01.2,counted_states@2021-05-01.1"
 
 
 def test_the_same_rule_again_is_already_there(base):
