@@ -218,4 +218,25 @@ def test_another_channels_objects_answer_as_absent_ones(
         if [a.status_code for a in answers] != [404, 404] or answers[0].get_data() != answers[1].get_data():
             wrong.append(f"{method} {rule.rule}: {[a.status_code for a in answers]}")
     assert wrong == []
+    told, shown = [], set()
+    secret = {name: own for name, (own, _) in objects.items() if name != "product_id"}
+    for rule in rules(fresh_app):
+        if rule.arguments or method_of(rule) != "GET":
+            continue
+        mine_reads, other_reads = (
+            reader.client.get(rule.rule, headers=reader.headers).get_data(as_text=True)
+            for reader in (mine, other)
+        )
+        shown |= {name for name, own in secret.items() if own in mine_reads}
+        told += [f"{rule.rule} tells {name}" for name, own in secret.items() if own in other_reads]
+    assert told == []
+    # The lists do show these to their own channel, or looking for them would prove nothing.
+    assert shown >= {
+        "partner_order_no",
+        "statement_id",
+        "consignment_id",
+        "webhook_id",
+        "report_id",
+        "count_id",
+    }
     assert Permission.CHANNEL_ORDER in SCOPE_PERMISSIONS[Scope.ORDERS]
