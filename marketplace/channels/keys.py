@@ -46,7 +46,8 @@ def create_key(
 ) -> Reply:
     """A channel's person makes a key for its programs; `key` is in this answer alone and kept nowhere.
 
-    `days` 1 to 366. Password and, where one is set up, second factor are asked again. Raises BadCredentials
+    `days` 1 to 366. Password and, where one is set up, second factor are asked again; in production a live key needs
+    an account that has one. Raises BadCredentials
     (`bad-credentials`), OtpRequired (`otp-required`), Throttled, EnoughKeys (`enough-keys`), RuleViolation (`invalid`).
     """
     actor.require(Permission.CHANNEL_KEYS)
@@ -60,6 +61,7 @@ def create_key(
     confirm_person(settings, actor.principal, password=current_password, otp=otp, address=address)
     made = make_key(mode.value)
     with transaction(actor, Permission.CHANNEL_KEYS) as tx:
+        _show_second_factor(tx, settings, mode)
         channel_id = _channel(tx)
         live = tx.session.scalar(
             sa.select(sa.func.count())
@@ -88,6 +90,15 @@ def create_key(
         tx.session.add(row)
         _record(tx, "partner_key.created", row)
         return tx.answer({**_shape(row, None), "key": made.text})
+
+
+def _show_second_factor(tx: Transaction, settings: Settings, mode: KeyMode) -> None:
+    """A live key orders for money and outlasts any session: a password alone makes none where it counts."""
+    if mode is not KeyMode.LIVE or not settings.production:
+        return
+    person = tx.session.get(User, tx.actor.principal)
+    if person is None or person.totp_enabled_at is None:
+        refuse_fields([("mode", "正式密钥要先给账号开通第二重验证；试用密钥不用")])
 
 
 def revoke_key(actor: Actor, key_row_id: UUID, *, once: Once = NO_ONCE) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -222,6 +223,24 @@ def test_a_second_factor_is_asked_where_one_is_set_up(fresh_app: Flask) -> None:
             make(app=fresh_app)
         made = make(app=fresh_app, otp=code.now())
     assert str(made["key"]).startswith("pl_live_")
+
+
+def test_in_production_a_live_key_needs_a_second_factor(fresh_app: Flask) -> None:
+    settings = replace(fresh_app.config["SETTINGS"], environment="production")
+    fresh_app.config["SETTINGS"] = settings
+    with fresh_app.app_context():
+        actor = channel_actor("tianjin.partner")
+        with pytest.raises(RuleViolation) as refused:
+            make(app=fresh_app)
+        assert [error["pointer"] for error in refused.value.data["errors"]] == ["#/mode"]
+        assert str(make(app=fresh_app, mode=KeyMode.TEST)["key"]).startswith("pl_test_")
+        secret = second_factor.enrol_totp(
+            actor, settings, current_password=PASSWORD, address="192.0.2.1"
+        ).result["secret"]
+        code = pyotp.TOTP(secret)
+        with time_machine.travel(now() - timedelta(minutes=2)):
+            second_factor.confirm_totp(actor, settings, otp=code.now())
+        assert str(make(app=fresh_app, otp=code.now())["key"]).startswith("pl_live_")
 
 
 def test_another_channel_cannot_end_a_key(fresh_app: Flask) -> None:

@@ -117,7 +117,9 @@ def test_the_version_names_each_key_with_beginning_and_revision(base):
     put("invoice_before_payment", True, "2019-01-01")
 
     with db.session() as session:
-        version = queries.policy_version(session, ["invoice_before_payment", "counted_states"], date(2022, 1, 1))
+        version = queries.policy_version(
+            session, ["invoice_before_payment", "counted_states"], date(2022, 1, 1)
+        )
     assert version == "invoice_before_payment@2019-01-01.2,counted_states@2021-05-01.1"
 
 
