@@ -35,8 +35,7 @@ def _printed(name: str, sheets: Sequence[Sheet]) -> Response:
 def _address(endpoint: str, **values: object) -> str:
     """Where the QR code of a paper leads: the page of the thing itself, for those who may see it."""
     base: str = current_app.config["SETTINGS"].public_base_url
-    known = endpoint in current_app.view_functions
-    return base + (url_for(endpoint, **values) if known else "/")  # type: ignore[arg-type]
+    return base + url_for(endpoint, **values)  # type: ignore[arg-type]
 
 
 @blp.route("/purchases/<uuid:purchase_id>/approval.pdf", methods=["GET"])

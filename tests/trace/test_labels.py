@@ -8,7 +8,9 @@ from dataclasses import replace
 from datetime import date
 from xml.etree import ElementTree
 
+import pypdfium2
 import pytest
+import zxingcpp
 from flask.testing import FlaskClient
 
 from marketplace.trace.labels import Label, pdf_sheet, svg_sheet
@@ -31,6 +33,12 @@ def test_a_pdf_sheet_holds_21_labels_a_page(count: int, pages: int) -> None:
     made = pdf_sheet(LABEL, count)
     assert made.startswith(b"%PDF")
     assert len(re.findall(rb"/Type /Page\b(?!s)", made)) == pages
+
+
+def test_every_code_of_a_sheet_opens_the_story_of_its_lot() -> None:
+    page = pypdfium2.PdfDocument(pdf_sheet(LABEL, 21))[0]
+    codes = zxingcpp.read_barcodes(page.render(scale=4).to_pil())
+    assert [code.text for code in codes] == [LABEL.address] * 21
 
 
 def test_an_svg_sheet_is_well_formed_and_carries_the_texts() -> None:
@@ -62,6 +70,10 @@ def test_the_seller_prints_labels_of_its_own_lots(
     svg = http.get(f"/api/v1/lots/{lot['id']}/labels.svg", headers=signed("one.seller"))
     assert (pdf.status_code, pdf.mimetype) == (200, "application/pdf")
     assert (svg.status_code, svg.mimetype) == (200, "image/svg+xml")
+    picture = pypdfium2.PdfDocument(pdf.data)[0].render(scale=4).to_pil()
+    assert {code.text for code in zxingcpp.read_barcodes(picture)} == {
+        f"http://localhost:8000/t/{lot['trace_code']}"
+    }
     assert lot["trace_code"][:5] in svg.get_data(as_text=True)
     assert http.get(f"/api/v1/lots/{lot['id']}/labels.pdf", headers=signed("two.seller")).status_code == 404
     assert (
