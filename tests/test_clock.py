@@ -45,6 +45,8 @@ def test_a_year_without_a_notice_is_monday_to_friday() -> None:
         # Within a day, and over the midnight between two working days.
         (shanghai(9, 28, 10), 5, shanghai(9, 28, 15)),
         (shanghai(9, 28, 20), 6, shanghai(9, 29, 2)),
+        # The last half hour before the holiday.
+        (shanghai(9, 30, 14, 30), 9, shanghai(9, 30, 23, 30)),
         # 10 hours of 30 September, 24 each of 8, 9; the rest on the Saturday that is worked.
         (shanghai(9, 30, 14), 72, shanghai(10, 10, 14)),
         # Begun within the holiday: nothing has passed before 8 October.
