@@ -228,14 +228,20 @@
           put(key, parts, signIn, signIn);
           return;
         }
+        /* The server, or what stands before it, can't now: nothing of it was refused, and the photos are only here. */
+        if (answer.status >= 500 || answer.status === 429) { wait(parts, form.dataset.busy); return; }
         put(key, null, function () {}, function () {});
         if (answer.ok && answer.redirected) { forget(); window.location.href = answer.url; return; }
         /* Refused: the browser asks again by itself and shows the page with its reasons. */
         HTMLFormElement.prototype.submit.call(form);
       }, function () {
         sending = false;
-        put(key, parts, function () { said.textContent = form.dataset.waiting; }, function () { said.textContent = form.dataset.waiting; });
+        wait(parts, form.dataset.waiting);
       });
+    }
+    function wait(parts, why) {
+      function tell() { said.textContent = why; }
+      put(key, parts, tell, tell);
     }
     function parts() {
       var found = [];
@@ -252,6 +258,8 @@
     });
     function again() { take(key, function (kept) { if (kept) send(kept); }, function () {}); }
     window.addEventListener("online", again);
+    /* A phone on a weak signal never says that it was offline. */
+    window.setInterval(again, 30000);
 
     /* Labels: the camera where the browser can read codes itself, a photo read by the server elsewhere. */
     var scanner = form.querySelector("[data-scanner]"), result = form.querySelector("[data-scan-said]");

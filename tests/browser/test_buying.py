@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from tests.browser.conftest import Person
 from tests.browsing import PASSWORD
@@ -101,8 +101,26 @@ def test_a_new_buyer_orders_in_twelve_clicks_a_manager_approves_and_the_gate_ref
 
 
 def _send_without_signal(page: Page) -> None:
-    """The form stays on the phone while there is no signal and goes by itself when it returns."""
+    """The form stays on the phone while there is no signal, or a server that can't, and goes by itself afterwards,
+    also after the page was opened anew.
+    """
+    said = page.locator("[data-draft-said]")
     page.context.set_offline(True)
     page.click("text=提交验收")
-    page.locator("[data-draft-said]", has_text="没有信号").wait_for()
+    said.filter(has_text="没有信号").wait_for()
+
+    def busy(route: Route) -> None:
+        if route.request.method == "POST":
+            route.fulfill(status=599, body="busy")
+        else:
+            route.continue_()
+
+    page.route("**/*", busy)
     page.context.set_offline(False)
+    said.filter(has_text="忙不过来").wait_for()
+    page.clock.install()
+    page.reload()
+    said.filter(has_text="忙不过来").wait_for()
+    page.unroute("**/*")
+    # No event tells of it: the phone asks by itself.
+    page.clock.fast_forward(31_000)
