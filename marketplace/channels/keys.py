@@ -47,8 +47,8 @@ def create_key(
     """A channel's person makes a key for its programs; `key` is in this answer alone and kept nowhere.
 
     `days` 1 to 366. Password and, where one is set up, second factor are asked again; in production a live key needs
-    an account that has one. Raises BadCredentials
-    (`bad-credentials`), OtpRequired (`otp-required`), Throttled, EnoughKeys (`enough-keys`), RuleViolation (`invalid`).
+    an account that has one. Raises BadCredentials (`bad-credentials`), OtpRequired (`otp-required`), Throttled,
+    EnoughKeys (`enough-keys`), RuleViolation (`invalid`).
     """
     actor.require(Permission.CHANNEL_KEYS)
     refuse_fields(

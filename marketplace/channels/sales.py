@@ -1,8 +1,9 @@
 """销售日报: what a shop sold of the goods on consignment, lot by lot, once for each day.
 
 A day is reported once. Sent again, the report that stands gets its first answer; one that was corrected since is refused
-with the version that took its place; another one must name the version that it corrects: a red entry (冲红) takes that version back, then the new one stands. Both move the shop's stock at once. What
-a statement has charged already is never changed: red entry and new version stand on the next one.
+with the version that took its place; another one must name the version that it corrects: a red entry (冲红) takes that
+version back, then the new one stands. Both move the shop's stock at once. What a statement has charged already is never
+changed: red entry and new version stand on the next one.
 """
 
 from __future__ import annotations
@@ -70,9 +71,9 @@ def report_sales(actor: Actor, wish: SalesWish, *, once: Once = NO_ONCE) -> Repl
 
     A pack costs the lowest step of the price list that the agreement in force on that day names. Raises Replayed with
     the first answer, DayReported (`sales-day-reported`) for another report of the day that corrects none or not the
-    one that stands, also for one that was corrected since (its own version is `superseded`), NoAgreement (`no-agreement`), RuleViolation (`invalid`) with every wrong line, as of a lot that came to
-    the shop later, or a day to come,
-    InsufficientStock (`insufficient-stock`) with every line that is more than the shop holds.
+    one that stands, also for one that was corrected since (its own version is `superseded`), NoAgreement
+    (`no-agreement`), RuleViolation (`invalid`) with every wrong line, as of a lot that came to the shop later, or a day
+    to come, InsufficientStock (`insufficient-stock`) with every line that is more than the shop holds.
     """
     with transaction(actor, Permission.CHANNEL_SALES, once) as tx:
         if actor.organisation_id is None:

@@ -54,9 +54,10 @@ def sales_wish(data: dict[str, Any]) -> sales.SalesWish:
 @partners.response(201, PartnerSalesOut)
 @retrying
 def report_sales(data: dict[str, Any]) -> Response:
-    """Report a shop's day. The same body again gets the first answer while it stands; another one names the version it corrects.
+    """Report a shop's day. The same body again gets the first answer while it stands.
 
-    The body of a version that was corrected since is refused (`sales-day-reported`) with both versions.
+    Another body names the version it corrects; that of a version which was corrected since is refused
+    (`sales-day-reported`) with both versions.
     """
     return sent(sales.report_sales(current_actor(), sales_wish(data), once=once(REPORT, 201)))
 

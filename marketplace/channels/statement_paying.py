@@ -117,7 +117,8 @@ def _put_transfer(tx: Transaction, row: Statement, paid_on: date | None, bank_re
     """Note on a statement the transfer that pays it; the day on which it is paid.
 
     A statement of nothing is paid by none, and one transfer pays one statement and no order: its bank reference is free
-    again when the seller returns it. The trigger `slip_pays_no_statement` holds orders to the same. Raises RuleViolation (`invalid`), Conflict `slip-used`.
+    again when the seller returns it. The trigger `slip_pays_no_statement` holds orders to the same. Raises
+    RuleViolation (`invalid`), Conflict `slip-used`.
     """
     today = business_day(tx.started_at)
     if row.total_fen == 0:

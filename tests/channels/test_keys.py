@@ -209,16 +209,19 @@ def test_a_wrong_password_makes_no_key(fresh_app: Flask) -> None:
         assert keys.list_keys(keys_session(), channel_actor("tianjin.partner")) == []
 
 
+def set_up_second_factor(app: Flask, username: str = "tianjin.partner") -> pyotp.TOTP:
+    """For the demo account; codes of the present are still unused."""
+    actor, settings = channel_actor(username), app.config["SETTINGS"]
+    begun = second_factor.enrol_totp(actor, settings, current_password=PASSWORD, address="192.0.2.1")
+    code = pyotp.TOTP(begun.result["secret"])
+    with time_machine.travel(now() - timedelta(minutes=2)):
+        second_factor.confirm_totp(actor, settings, otp=code.now())
+    return code
+
+
 def test_a_second_factor_is_asked_where_one_is_set_up(fresh_app: Flask) -> None:
-    settings = fresh_app.config["SETTINGS"]
     with fresh_app.app_context():
-        actor = channel_actor("tianjin.partner")
-        secret = second_factor.enrol_totp(
-            actor, settings, current_password=PASSWORD, address="192.0.2.1"
-        ).result["secret"]
-        code = pyotp.TOTP(secret)
-        with time_machine.travel(now() - timedelta(minutes=2)):
-            second_factor.confirm_totp(actor, settings, otp=code.now())
+        code = set_up_second_factor(fresh_app)
         with pytest.raises(OtpRequired):
             make(app=fresh_app)
         made = make(app=fresh_app, otp=code.now())
@@ -226,20 +229,13 @@ def test_a_second_factor_is_asked_where_one_is_set_up(fresh_app: Flask) -> None:
 
 
 def test_in_production_a_live_key_needs_a_second_factor(fresh_app: Flask) -> None:
-    settings = replace(fresh_app.config["SETTINGS"], environment="production")
-    fresh_app.config["SETTINGS"] = settings
+    fresh_app.config["SETTINGS"] = replace(fresh_app.config["SETTINGS"], environment="production")
     with fresh_app.app_context():
-        actor = channel_actor("tianjin.partner")
         with pytest.raises(RuleViolation) as refused:
             make(app=fresh_app)
         assert [error["pointer"] for error in refused.value.data["errors"]] == ["#/mode"]
         assert str(make(app=fresh_app, mode=KeyMode.TEST)["key"]).startswith("pl_test_")
-        secret = second_factor.enrol_totp(
-            actor, settings, current_password=PASSWORD, address="192.0.2.1"
-        ).result["secret"]
-        code = pyotp.TOTP(secret)
-        with time_machine.travel(now() - timedelta(minutes=2)):
-            second_factor.confirm_totp(actor, settings, otp=code.now())
+        code = set_up_second_factor(fresh_app)
         assert str(make(app=fresh_app, otp=code.now())["key"]).startswith("pl_live_")
 
 
